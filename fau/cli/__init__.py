@@ -1,0 +1,1 @@
+"""Command-line programs: fau-train, fau-sweep, fau-report, fau-data."""

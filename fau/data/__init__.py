@@ -1,0 +1,1 @@
+"""Folds, sampling, augmentation and the one LightningDataModule."""

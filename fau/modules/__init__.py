@@ -1,0 +1,1 @@
+"""LightningModules: one step for all stages, one thin file a kind of training."""

@@ -1,0 +1,1 @@
+"""Networks: pure torch, one architecture a file."""

@@ -1,0 +1,1 @@
+"""W&B sweep files to trials, and the local runner."""

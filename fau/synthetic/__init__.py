@@ -1,0 +1,1 @@
+"""The synthetic corpus: faces that fau draws itself."""
