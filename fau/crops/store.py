@@ -282,7 +282,8 @@ class CropSet:
 
     def crop(self, index: int) -> NDArray[np.uint8]:
         """Return one crop, shape (H, W, 3), as a read-only view of the memory map."""
-        return self._shard_crops(int(self._shard[index]))[int(self._row[index])]
+        crop: NDArray[np.uint8] = self._shard_crops(int(self._shard[index]))[int(self._row[index])]
+        return crop
 
     def crops(self, indices: NDArray[np.int64] | Sequence[int]) -> NDArray[np.uint8]:
         """Return crops by manifest row, shape (n, H, W, 3), copied."""
@@ -387,5 +388,5 @@ def _sha256_file(file: Path) -> str:
 def _sha256_array(array: NDArray[Any]) -> str:
     digest = hashlib.sha256()
     for start in range(0, len(array), 1024):
-        digest.update(np.ascontiguousarray(array[start : start + 1024]))
+        digest.update(np.ascontiguousarray(array[start : start + 1024]).data)
     return digest.hexdigest()

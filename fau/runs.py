@@ -1,0 +1,230 @@
+"""Run directories: ``runs/<experiment>/<run id>/``, their id, lock, record and predictions.
+
+A run's id hashes what decides its result and nothing else, so the same run asked for twice is found and not run twice.
+Every file is written whole or not at all. A run that says ``running`` while nobody holds its lock was interrupted.
+No torch here: a report opens without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from fau import __version__
+from fau.errors import FauError
+
+RUN_FORMAT = 1
+RECORD_LIBRARIES = ("torch", "lightning", "torchmetrics", "timm", "albumentations", "numpy", "opencv-python-headless")
+
+
+def run_id(deciding: Mapping[str, Any]) -> str:
+    """Hash what decides a run's result.
+
+    Args:
+        deciding: Plain JSON values; the order of keys does not matter.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
+    text = json.dumps(deciding, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a reader, or a full disk, never meets half of it.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written; the file then is what it was.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+class RunDirectory:
+    """One run on disk.
+
+    Args:
+        path: ``runs/<experiment>/<run id>``; need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / ".lock")
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints ``last.ckpt`` and ``best.ckpt``."""
+        return self.path / "checkpoints"
+
+    def read(self) -> dict[str, Any]:
+        """Return the record, ``run.json``.
+
+        Raises:
+            FauError: If the file cannot be read or is from a newer format.
+        """
+        file = self.path / "run.json"
+        try:
+            record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            newer = int(record["format"]) > RUN_FORMAT
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FauError(f"'{file}' cannot be read ({error}); remove the run's folder to train it again") from error
+        if newer:
+            raise FauError(f"'{file}' has format {record['format']}, this fau reads up to {RUN_FORMAT}; update fau")
+        return record
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Write the record, ``run.json``."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"format": RUN_FORMAT} | dict(record), indent=1, allow_nan=False)
+        write_atomically(self.path / "run.json", text.encode() + b"\n")
+
+    @property
+    def status(self) -> str:
+        """``new``, ``running``, ``interrupted``, ``failed`` or ``done``."""
+        if not (self.path / "run.json").exists():
+            return "new"
+        status = str(self.read()["status"])
+        return "interrupted" if status == "running" and not self.is_locked() else status
+
+    def is_locked(self) -> bool:
+        """Tell whether some process, this one included, is at work on the run."""
+        if self._lock.is_locked:
+            return True
+        if not self.path.exists():
+            return False
+        probe = FileLock(self.path / ".lock")
+        try:
+            probe.acquire(timeout=0)
+        except Timeout:
+            return True
+        except OSError:  # a read-only copy of the runs: nobody trains there
+            return False
+        probe.release()
+        return False
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run's lock; the operating system lets go of it when the process ends, however it ends.
+
+        Raises:
+            FauError: If another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise FauError(f"run '{self.path}' is being trained by another process; wait for it or stop it") from None
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def write_arrays(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write ``predictions.npz`` or ``counts.npz``; keys may hold slashes.
+
+        Raises:
+            ValueError: If an array would need pickle.
+        """
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        write_atomically(self.path / name, buffer.getvalue())
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read ``predictions.npz`` or ``counts.npz``.
+
+        Raises:
+            FauError: If the file is missing or damaged.
+        """
+        file = self.path / name
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                return {key: stored[key] for key in stored.files}
+        except (OSError, ValueError, EOFError) as error:
+            raise FauError(f"'{file}' cannot be read ({error}); train the run again with --rerun") from error
+
+    def metrics(self) -> pl.DataFrame:
+        """Return the epochs so far, one row each; no rows before the first epoch ended."""
+        file = self.path / "metrics.csv"
+        return pl.read_csv(file, infer_schema_length=None) if file.exists() else pl.DataFrame()
+
+    def log_epoch(self, row: Mapping[str, float | int | None]) -> None:
+        """Add an epoch to ``metrics.csv``, in place of the rows that a resumed run does again.
+
+        Args:
+            row: Must hold ``epoch``, counted from 0.
+        """
+        epochs = self.metrics()
+        if len(epochs):
+            epochs = epochs.filter(pl.col("epoch") < row["epoch"])
+        epochs = pl.concat([epochs, pl.DataFrame([dict(row)])], how="diagonal_relaxed")
+        write_atomically(self.path / "metrics.csv", epochs.write_csv().encode())
+
+
+def ledger(root: Path) -> list[RunDirectory]:
+    """Find every run under a folder: all runs, one experiment's, or a single one.
+
+    Raises:
+        FauError: If the folder does not exist.
+    """
+    if not root.is_dir():
+        raise FauError(f"'{root}' is not a folder; give the folder that the runs were written to")
+    patterns = ("run.json", "*/run.json", "*/*/run.json")
+    files = sorted(file for pattern in patterns for file in root.glob(pattern))
+    return [RunDirectory(file.parent) for file in files]
+
+
+def record_trial(run: RunDirectory, status: str) -> None:
+    """Tell a sweep runner, if one started this process, which run directory its trial became."""
+    target = os.environ.get("FAU_TRIAL_RECORD")
+    if target:
+        content = {"run_dir": str(run.path.absolute()), "status": status}
+        write_atomically(Path(target), json.dumps(content).encode())
+
+
+def code_version() -> str:
+    """Return the commit of the source tree, marked when files differ from it, or else the package's version."""
+    folder = Path(__file__).parent
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
+    try:
+        described = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        # An installed package may lie inside somebody else's repository, whose commit says nothing about fau.
+        tracked = subprocess.run(
+            ["git", "-C", str(folder), "ls-files", "--error-unmatch", "runs.py"], capture_output=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return __version__
+    return f"{__version__}+{described}" if tracked.returncode == 0 else __version__
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide results."""
+    versions = {}
+    for name in RECORD_LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
