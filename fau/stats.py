@@ -1,0 +1,390 @@
+"""Intervals and tests over groups (subjects) for pooled F1, in NumPy alone.
+
+Estimand: the F1 of each action unit from TP, FP and FN pooled over all groups, then the plain mean over action units.
+Frames of one subject resemble each other, so whatever is said about chance is said over groups, never over frames.
+Trained models count as fixed: the intervals and tests speak of other subjects, not of other trainings.
+``docs/statistics.md`` gives the reasons and the simulated coverage.
+
+Counts are arrays ``(groups, labels, 3)`` or, with several seeds, ``(seeds, groups, labels, 3)``; the last axis is
+TP, FP, FN. With several seeds each statistic is computed per seed and averaged over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit, stdtrit
+
+Array = NDArray[np.float64]
+
+EXACT_SWAPS = 2**14  # up to this many ways to swap the groups, all are enumerated
+CHUNK = 4_000_000  # numbers held at once by the swap test: 32 MB
+
+ONE_GROUP = "one group only: no interval can be estimated, the bounds are the logical ones"
+ONE_POSITIVE_GROUP = "positives in one group only: no interval can be estimated, the bounds are the logical ones"
+ABSENT = "no positive was coded: left out of the mean"
+ALL_WRONG = "F1 is 0: the upper bound supposes that positives of other groups may be found"
+ALL_RIGHT = "F1 is 1: the lower bound supposes that other groups may hold errors"
+ONE_SIDED = "an F1 of 0 or 1 has no spread: the interval shows the other system's alone"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its confidence interval.
+
+    Attributes:
+        value: The estimate; NaN only where ``note`` says that the label is absent.
+        low: Lower bound.
+        high: Upper bound.
+        note: Why the interval is not the usual one; empty if it is.
+    """
+
+    value: float
+    low: float
+    high: float
+    note: str = ""
+
+    @property
+    def estimable(self) -> bool:
+        """Whether the bounds were estimated, rather than being the logical ones."""
+        return self.note not in (ONE_GROUP, ONE_POSITIVE_GROUP, ABSENT)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A macro value and the values of the labels behind it, each with its interval.
+
+    Attributes:
+        macro: Mean over the labels that are present.
+        labels: One interval a label, in the order of the counts.
+        groups: Number of groups that were tested.
+        effective_groups: What the number of groups amounts to when their positives are unevenly spread.
+        seeds: The macro value of each seed.
+    """
+
+    macro: Interval
+    labels: tuple[Interval, ...]
+    groups: int
+    effective_groups: float
+    seeds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SwapTest:
+    """Two-sided p-values of the paired swap test.
+
+    Attributes:
+        macro: p of the macro difference; NaN if no label is present in both systems.
+        labels: p of each label's difference; NaN for absent labels.
+        draws: Number of swaps compared.
+        exact: Whether every possible swap was enumerated.
+    """
+
+    macro: float
+    labels: tuple[float, ...]
+    draws: int
+    exact: bool
+
+
+def f1_scores(totals: ArrayLike) -> Array:
+    """Compute F1 per label; NaN where no positive was coded.
+
+    Args:
+        totals: ``(..., labels, 3)`` TP, FP, FN.
+
+    Returns:
+        ``(..., labels)`` in [0, 1].
+    """
+    counts = np.asarray(totals, np.float64)
+    tp, fp, fn = counts[..., 0], counts[..., 1], counts[..., 2]
+    present = tp + fn > 0
+    return np.where(present, 2 * tp / np.where(present, 2 * tp + fp + fn, 1), np.nan)
+
+
+def macro_mean(scores: ArrayLike) -> Array:
+    """Average over labels, leaving NaN (absent) out; NaN if all are absent.
+
+    Args:
+        scores: ``(..., labels)``.
+    """
+    values = np.asarray(scores, np.float64)
+    present = ~np.isnan(values)
+    number = present.sum(-1)
+    return np.where(number > 0, np.where(present, values, 0).sum(-1) / np.maximum(number, 1), np.nan)
+
+
+def effective_groups(counts: ArrayLike) -> tuple[Array, float]:
+    """Tell how many equally large groups the positives amount to (Kish's effective number).
+
+    Forty subjects of whom two hold nearly all positives of an action unit say about as much as two.
+
+    Args:
+        counts: ``(groups, labels, 3)`` or ``(seeds, groups, labels, 3)``.
+
+    Returns:
+        The number per label, 0 for absent labels; and that of the macro mean, in which each present label weighs alike.
+    """
+    seeds = _with_seeds(counts)
+    positives = (seeds[..., 0] + seeds[..., 2]).mean(0)
+    total = positives.sum(0)
+    present = total > 0
+    shares = positives / np.where(present, total, 1)
+    per_label = np.where(present, 1 / np.where(present, (shares**2).sum(0), 1), 0)
+    if not present.any():
+        return per_label, 0.0
+    joint = shares[:, present].mean(1)
+    return per_label, float(1 / (joint**2).sum())
+
+
+def f1_intervals(counts: ArrayLike, level: float = 0.95) -> Estimate:
+    """Estimate pooled F1 per label and macro F1 with intervals over groups.
+
+    Delete-one-group jackknife on the logit scale, with Student quantiles at the effective number of groups less one.
+    Defined edges (each is noted in the interval): an absent label is NaN and left out of the mean; one group, or
+    positives in one group, give the logical bounds 0 and 1; at F1 = 0 the upper bound is the F1 that would follow if
+    the share u of positives had been found, where u is the upper Clopper-Pearson bound for none of the groups with
+    positives; at F1 = 1 the lower bound is its mirror image.
+
+    Args:
+        counts: ``(groups, labels, 3)`` or ``(seeds, groups, labels, 3)``.
+        level: Confidence level in (0, 1).
+    """
+    seeds = _with_seeds(counts)
+    groups = seeds.shape[1]
+    totals = seeds.sum(1)
+    scores = f1_scores(totals)
+    per_label = scores.mean(0)
+    present = ~np.isnan(per_label)
+    left_out = _left_out_scores(seeds, totals, present)
+    effective, effective_macro = effective_groups(seeds)
+    positive_groups = ((seeds[..., 0] + seeds[..., 2]) > 0).any(0).sum(0)
+    margin = 0.5 / (np.where(present, (2 * totals[..., 0] + totals[..., 1] + totals[..., 2]).mean(0), 1) + 1)
+    quantile = _t(effective - 1, level)
+    low, high = _logit_bounds(per_label, left_out.mean(0), margin, quantile)
+    labels = []
+    for index, value in enumerate(per_label):
+        if not present[index]:
+            labels.append(Interval(np.nan, np.nan, np.nan, ABSENT))
+        elif groups == 1 or positive_groups[index] == 1:
+            labels.append(Interval(float(value), 0.0, 1.0, ONE_GROUP if groups == 1 else ONE_POSITIVE_GROUP))
+        elif value in (0.0, 1.0):
+            labels.append(_edge_interval(float(value), totals.mean(0)[index], int(positive_groups[index]), level))
+        else:
+            labels.append(Interval(float(value), float(low[index]), float(high[index])))
+    macro_value = float(macro_mean(per_label))
+    if not present.any():
+        macro = Interval(np.nan, np.nan, np.nan, ABSENT)
+    elif groups == 1:
+        macro = Interval(macro_value, 0.0, 1.0, ONE_GROUP)
+    elif macro_value in (0.0, 1.0):
+        kept = [label for label in labels if label.note != ABSENT]
+        ends = float(np.mean([label.low for label in kept])), float(np.mean([label.high for label in kept]))
+        macro = Interval(macro_value, *ends, ALL_WRONG if macro_value == 0 else ALL_RIGHT)
+    else:
+        bounds = _logit_bounds(
+            np.array([macro_value]),
+            macro_mean(left_out).mean(0)[:, None],
+            margin[present].mean(keepdims=True),
+            _t(np.array([effective_macro - 1]), level),
+        )
+        macro = Interval(macro_value, float(bounds[0][0]), float(bounds[1][0]))
+    return Estimate(macro, tuple(labels), groups, effective_macro, tuple(map(float, macro_mean(scores))))
+
+
+def difference_intervals(system: ArrayLike, reference: ArrayLike, level: float = 0.95) -> Estimate:
+    """Estimate the difference of pooled F1, system less reference, with paired jackknife intervals over groups.
+
+    The macro difference is the mean over the labels that are present in both. Edges as in ``f1_intervals``, with the
+    logical bounds -1 and 1.
+
+    Args:
+        system: ``(groups, labels, 3)`` or ``(seeds, groups, labels, 3)``.
+        reference: The same shape, groups and labels in the same order.
+        level: Confidence level in (0, 1).
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    first, second = _paired(system, reference)
+    groups = first.shape[1]
+    score = f1_scores(first.sum(1)).mean(0), f1_scores(second.sum(1)).mean(0)
+    value = score[0] - score[1]
+    present = ~np.isnan(value)
+    left_out = [_left_out_scores(counts, counts.sum(1), present).mean(0) for counts in (first, second)]
+    difference = left_out[0] - left_out[1]
+    both = np.concatenate([first, second])
+    effective, effective_macro = effective_groups(both[:, :, present])
+    quantile = np.full(len(value), np.nan)
+    quantile[present] = _t(effective - 1, level)
+    half = quantile * _jackknife_error(difference)
+    positive_groups = ((both[..., 0] + both[..., 2]) > 0).any(0).sum(0)
+    labels = []
+    for index, delta in enumerate(map(float, value)):
+        if not present[index]:
+            labels.append(Interval(np.nan, np.nan, np.nan, ABSENT))
+        elif groups == 1 or positive_groups[index] == 1:
+            labels.append(Interval(delta, -1.0, 1.0, ONE_GROUP if groups == 1 else ONE_POSITIVE_GROUP))
+        else:
+            edge = {float(score[0][index]), float(score[1][index])} & {0.0, 1.0}
+            ends = max(delta - half[index], -1.0), min(delta + half[index], 1.0)
+            labels.append(Interval(delta, float(ends[0]), float(ends[1]), ONE_SIDED if edge else ""))
+    delta = float(macro_mean(value))
+    if not present.any():
+        macro = Interval(np.nan, np.nan, np.nan, ABSENT)
+    elif groups == 1:
+        macro = Interval(delta, -1.0, 1.0, ONE_GROUP)
+    else:
+        error = _jackknife_error(macro_mean(difference)[:, None])[0] * float(_t(np.array(effective_macro - 1), level))
+        macro = Interval(delta, max(delta - error, -1.0), min(delta + error, 1.0))
+    per_seed = macro_mean(f1_scores(first.sum(1)) - f1_scores(second.sum(1)))
+    return Estimate(macro, tuple(labels), groups, effective_macro, tuple(map(float, per_seed)))
+
+
+def swap_test(system: ArrayLike, reference: ArrayLike, resamples: int = 9999, seed: int = 0) -> SwapTest:
+    """Test whether two systems differ, by swapping their counts group by group.
+
+    Were the systems interchangeable, a group's two sets of counts could as well have come the other way round. The
+    share of swaps whose absolute pooled difference is at least the observed one is p. All swaps are enumerated when
+    they are few (p is then at least 2 / 2^groups); else p = (1 + hits) / (1 + resamples).
+
+    Args:
+        system: ``(groups, labels, 3)`` or ``(seeds, groups, labels, 3)``; a group is swapped in all seeds at once.
+        reference: The same shape, groups and labels in the same order.
+        resamples: Number of random swaps when there are too many to enumerate.
+        seed: Of the random swaps.
+
+    Raises:
+        ValueError: If the shapes differ or ``resamples`` is not positive.
+    """
+    first, second = _paired(system, reference)
+    if resamples < 1:
+        raise ValueError(f"resamples must be positive, got {resamples}")
+    seeds, groups, labels, _ = first.shape
+    moved = np.moveaxis(second - first, 0, 1).reshape(groups, -1)
+    totals = first.sum(1), second.sum(1)
+    observed = (f1_scores(totals[0]) - f1_scores(totals[1])).mean(0)
+    present = ~np.isnan(observed)
+    exact = groups <= 60 and 2**groups <= EXACT_SWAPS
+    draws = 2 ** (groups - 1) if exact else resamples
+    generator = np.random.default_rng(seed)
+    hits = np.zeros(labels + 1)
+    # Rounding must not turn a tie with the observed difference into a miss.
+    bar = np.append(np.abs(observed), np.abs(macro_mean(observed))) - 1e-12
+    step = max(1, CHUNK // (6 * seeds * labels))
+    for start in range(0, draws, step):
+        size = min(step, draws - start)
+        if exact:  # the last group stays: to swap all groups only turns the sign
+            swaps = (np.arange(start, start + size)[:, None] >> np.arange(groups) & 1).astype(np.float64)
+        else:
+            swaps = generator.integers(0, 2, (size, groups)).astype(np.float64)
+        shift = (swaps @ moved).reshape(size, seeds, labels, 3)
+        difference = (_score(totals[0] + shift) - _score(totals[1] - shift)).mean(1)
+        difference[:, ~present] = np.nan
+        hits[:-1] += (np.abs(difference) >= bar[:-1]).sum(0)
+        hits[-1] += (np.abs(macro_mean(difference)) >= bar[-1]).sum()
+    p = hits / draws if exact else (1 + hits) / (1 + draws)
+    p[:-1][~present] = np.nan
+    if not present.any():
+        p[-1] = np.nan
+    return SwapTest(float(p[-1]), tuple(map(float, p[:-1])), draws, exact)
+
+
+def holm(p: ArrayLike) -> Array:
+    """Adjust p-values for several tests after Holm (1979); NaN is no test and stays NaN.
+
+    Args:
+        p: Any shape; the whole array is one family.
+
+    Returns:
+        Adjusted p-values in [0, 1], in the same shape.
+    """
+    values = np.asarray(p, np.float64)
+    flat = values.ravel()
+    tests = np.flatnonzero(~np.isnan(flat))
+    order = tests[np.argsort(flat[tests], kind="stable")]
+    adjusted = np.full(flat.shape, np.nan)
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(flat[order] * factors), 1)
+    return adjusted.reshape(values.shape)
+
+
+def accuracy(counts: ArrayLike) -> Array:
+    """Compute accuracy per label from pooled counts; NaN where nothing was coded.
+
+    Args:
+        counts: ``(..., labels, 4)`` TP, FP, FN, TN.
+    """
+    totals = np.asarray(counts, np.float64)
+    number = totals.sum(-1)
+    return np.where(number > 0, (totals[..., 0] + totals[..., 3]) / np.where(number > 0, number, 1), np.nan)
+
+
+def spread(values: Sequence[float]) -> float:
+    """Compute the standard deviation of a sample (n - 1); NaN for fewer than two values."""
+    return float(np.std(np.asarray(values, np.float64), ddof=1)) if len(values) > 1 else float("nan")
+
+
+def _with_seeds(counts: ArrayLike) -> Array:
+    """Return counts as ``(seeds, groups, labels, 3)``."""
+    array = np.asarray(counts, np.float64)
+    if array.ndim == 3:
+        array = array[None]
+    if array.ndim != 4 or array.shape[-1] != 3 or 0 in array.shape[:3]:
+        raise ValueError(f"counts must be (seeds, groups, labels, 3) and not empty, got {np.shape(counts)}")
+    return array
+
+
+def _paired(system: ArrayLike, reference: ArrayLike) -> tuple[Array, Array]:
+    first, second = _with_seeds(system), _with_seeds(reference)
+    if first.shape != second.shape:
+        raise ValueError(f"the two systems must have the same shape, got {first.shape} and {second.shape}")
+    return first, second
+
+
+def _score(totals: Array) -> Array:
+    """F1 in which a label without positives counts 0: in a resample the label is part of the mean."""
+    denominator = 2 * totals[..., 0] + totals[..., 1] + totals[..., 2]
+    return 2 * totals[..., 0] / np.maximum(denominator, 1)
+
+
+def _left_out_scores(counts: Array, totals: Array, present: NDArray[np.bool_]) -> Array:
+    """F1 with each group left out, ``(seeds, groups, labels)``; NaN for labels absent from the whole."""
+    scores = _score(totals[:, None] - counts)
+    scores[..., ~present] = np.nan
+    return scores
+
+
+def _jackknife_error(left_out: Array) -> Array:
+    """Standard error from the values with each group left out, ``(groups, ...)``."""
+    groups = len(left_out)
+    if groups < 2:
+        return np.full(left_out.shape[1:], np.nan)
+    deviation = left_out - left_out.mean(0)
+    error: Array = np.sqrt((groups - 1) / groups * (deviation**2).sum(0))
+    return error
+
+
+def _logit_bounds(value: Array, left_out: Array, margin: Array, quantile: Array) -> tuple[Array, Array]:
+    """Bounds of ``value`` from its jackknife on the logit scale; ``margin`` keeps 0 and 1 finite."""
+    centre = logit(np.clip(value, margin, 1 - margin))
+    half = quantile * _jackknife_error(logit(np.clip(left_out, margin, 1 - margin)))
+    return expit(centre - half), expit(centre + half)
+
+
+def _t(freedom: Array, level: float) -> Array:
+    """Two-sided Student quantile; less than one degree of freedom counts as one."""
+    quantile: Array = stdtrit(np.maximum(freedom, 1), (1 + level) / 2)
+    return quantile
+
+
+def _edge_interval(value: float, totals: Array, positive_groups: int, level: float) -> Interval:
+    """Interval of an F1 of exactly 0 or 1, where the jackknife sees no spread."""
+    share = 1 - ((1 - level) / 2) ** (1 / positive_groups)
+    if value == 1:
+        return Interval(1.0, 1 - share, 1.0, ALL_RIGHT)
+    positives, false_positives = totals[0] + totals[2], totals[1]
+    high = 2 * share * positives / (share * positives + positives + false_positives)
+    return Interval(0.0, 0.0, float(high), ALL_WRONG)
