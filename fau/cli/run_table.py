@@ -1,0 +1,48 @@
+"""The table that a finished run prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fau.cli.progress import format_seconds
+
+COLUMNS = {"f1": "F1", "accuracy": "accuracy", "roc_auc": "ROC-AUC", "average_precision": "avg. precision"}
+
+
+def print_run(record: Mapping[str, Any], path: Path) -> None:
+    """Print the test metrics of a finished run, one row an AU, and what chose the checkpoint.
+
+    Args:
+        record: The run record.
+        path: The run directory.
+    """
+    metrics: Mapping[str, float] = record["metrics"]
+    title = f"{record['name']}, test fold {record['fold']} of {record['folds']} ({record['crop_set']['name']})"
+    table = Table(title=title, title_justify="left")
+    table.add_column("AU")
+    for heading in COLUMNS.values():
+        table.add_column(heading, justify="right")
+    for label in record["labels"]:
+        table.add_row(label, *(_number(metrics.get(f"test/{key}/{label}")) for key in COLUMNS))
+    table.add_section()
+    table.add_row("mean", *(_number(metrics.get(f"test/{key}_macro")) for key in COLUMNS), style="bold")
+    console = Console()
+    console.print(table)
+    chosen = {
+        "val": f"epoch {record['best_epoch'] + 1} of {record['epochs']}, chosen on validation subjects",
+        "test": f"epoch {record['best_epoch'] + 1} of {record['epochs']}, CHOSEN ON THE TEST FOLD",
+        "last": f"last of {record['epochs']} epochs",
+    }[record["selection"]]
+    rate = f", {record['images_per_s']:.0f} images/s" if record.get("images_per_s") else ""
+    console.print(f"{chosen}; {format_seconds(record['wall_s'])}{rate}", highlight=False)
+    console.print(f"run directory: {path}", highlight=False, soft_wrap=True)
+
+
+def _number(value: float | None) -> str:
+    return "absent" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,175 @@
+"""fau-train: one fold of one configuration; asked again, it resumes or says that it is done."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jsonargparse
+import lightning.pytorch as pl
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
+
+from fau.cli._main import EXIT_INTERRUPTED, EXIT_TERMINATED, guarded
+from fau.cli.progress import TrainingProgress
+from fau.cli.run_table import print_run
+from fau.data.datamodule import FaceDataModule
+from fau.errors import FauError
+from fau.hardware import default_precision, limit_threads
+from fau.modules.base import FaceModule
+from fau.modules.detection import AUDetection
+from fau.runs import RunDirectory, record_trial, run_id, write_atomically
+from fau.tracking import Mode
+from fau.training import Fold, clear, deciding_settings, train_fold
+
+PROGRAM = "fau-train"
+
+
+class TrainCLI(LightningCLI):
+    """LightningCLI with our own flags; parses, and leaves the rest to ``run_fold``."""
+
+    def __init__(self, args: Sequence[str]) -> None:
+        super().__init__(
+            FaceModule,
+            FaceDataModule,
+            subclass_mode_model=True,
+            run=False,
+            save_config_callback=None,
+            args=list(args),
+            trainer_defaults={"devices": 1, "max_epochs": 10},
+            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False, "prog": PROGRAM},
+        )
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the flags that stand beside --model, --data and --trainer."""
+        parser.add_argument("--fold", type=int | Literal["all"], default=1, help="Test fold, counted from 1, or 'all'")
+        parser.add_argument("--seed", type=int, default=0, help="Seed of weights, order, augmentation and splits")
+        parser.add_argument("--experiment", type=str, default="gla", help="Folder of the runs, and W&B tag")
+        parser.add_argument("--name", type=str, default="gla", help="Row of the report, and W&B group")
+        parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs")
+        parser.add_argument("--rerun", type=bool, default=False, help="Train again although the run is done")
+        parser.add_argument("--patience", type=int | None, default=None, help="Stop after so many epochs without gain")
+        parser.add_argument("--project", type=str, default="fau", help="W&B project")
+        parser.add_argument("--wandb", type=Mode, default="auto", help="auto: online where a key is set, else offline")
+        parser.add_argument("--published", type=list[dict[str, Any]], default=[], help="Published rows for the report")
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Link what must agree, and set the default model."""
+        parser.set_defaults({"model": {"class_path": f"{AUDetection.__module__}.{AUDetection.__name__}"}})
+        parser.link_arguments("fold", "data.fold", compute_fn=lambda fold: 1 if fold == "all" else fold)
+        parser.link_arguments("seed", "data.seed")
+        parser.link_arguments("data.label_set", "model.init_args.label_set")
+
+    def _set_seed(self) -> None:  # seeding waits until the run is known to be needed
+        pass
+
+    def instantiate_classes(self) -> None:
+        """Do nothing yet: a finished run need not build anything."""
+
+
+def parse(args: Sequence[str]) -> TrainCLI:
+    """Parse a command line.
+
+    Raises:
+        FauError: If a setting is unknown or ill-typed, or a configuration file cannot be read.
+    """
+    saved, sys.argv = sys.argv, sys.argv[:1]  # Lightning warns where both are given
+    try:
+        return TrainCLI(args)
+    except jsonargparse.ArgumentError as error:
+        raise FauError(_one_sentence(str(error))) from error
+    finally:
+        sys.argv = saved
+
+
+def _one_sentence(message: str) -> str:
+    return " ".join(line.strip() for line in message.splitlines() if line.strip())
+
+
+def resolve(cli: TrainCLI) -> dict[str, Any]:
+    """Return the whole configuration as plain JSON values, linked values included."""
+    text = cli.parser.dump(cli.config, format="json", skip_link_targets=False, skip_none=False)
+    resolved: dict[str, Any] = json.loads(text)
+    return resolved
+
+
+def run_fold(args: Sequence[str]) -> int:
+    """Parse a command line, find or make its run, train it and print its table.
+
+    Raises:
+        FauError: If a setting or the data are wrong.
+    """
+    limit_threads()
+    cli = parse(args)
+    config = resolve(cli)
+    if config["fold"] == "all":
+        return _all_folds(args, cli)
+    datamodule = FaceDataModule(**cli.config["data"].as_dict())
+    precision = str(config["trainer"]["precision"] or default_precision())
+    deciding = deciding_settings(config, datamodule.describe(), precision, config["patience"])
+    identity = run_id(deciding)
+    run = RunDirectory(Path(config["runs"]) / config["experiment"] / identity)
+    if rank_zero_only.rank == 0:
+        if config["rerun"] and run.path.exists():
+            clear(run)
+        if run.status == "done":
+            return _say_done(run, config)
+    datamodule.setup("fit")  # what is wrong with the data is said before anything is written
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    built = cli.parser.instantiate_classes(cli.config)
+    trainer = built["trainer"].as_dict() | {"precision": precision}
+    trainer["callbacks"] = [*(trainer["callbacks"] or []), TrainingProgress()]
+    record = {
+        **{key: config[key] for key in ("experiment", "name", "fold", "seed", "published")},
+        **{"run_id": identity, "deciding": deciding, "config": config},
+        **datamodule.record(),
+        **{"precision": precision, "devices": config["trainer"]["devices"]},
+    }
+    fold = Fold(run, record, built["model"], datamodule, trainer, config["patience"], config["project"], config["wandb"])
+    if rank_zero_only.rank == 0:
+        if run.status == "interrupted":
+            print(f"run {identity} was interrupted; it goes on from its last epoch")
+        run.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(run.path / "config.yaml", cli.parser.dump(cli.config, skip_none=False).encode())
+    record = train_fold(fold)
+    if rank_zero_only.rank == 0:
+        print_run(record, run.path)
+    return 0
+
+
+def _say_done(run: RunDirectory, config: dict[str, Any]) -> int:
+    record = run.read()
+    record_trial(run, "done")
+    name = "" if record["name"] == config["name"] else f" under the name '{record['name']}'"
+    print(f"run {record['run_id']} is done already{name}; --rerun true trains it again")
+    print_run(record, run.path)
+    return 0
+
+
+def _all_folds(args: Sequence[str], cli: TrainCLI) -> int:
+    """Run the folds one after another, each as a run of its own."""
+    datamodule = FaceDataModule(**cli.config["data"].as_dict())
+    status = 0
+    for fold in range(1, datamodule.num_folds + 1):
+        print(f"fold {fold} of {datamodule.num_folds}")
+        command = [*args, "--fold", str(fold)]
+        if cli.config["trainer"]["devices"] in (1, "1"):
+            status = max(status, guarded(PROGRAM, lambda command=command: run_fold(command)))
+        else:  # Lightning's DDP launcher runs the command line again, so each fold needs one of its own
+            status = max(status, subprocess.call([sys.executable, "-m", "fau.cli.train", *command]))
+        if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+            break
+    return status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run fau-train and return its exit status."""
+    return guarded(PROGRAM, lambda: run_fold(sys.argv[1:] if argv is None else argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

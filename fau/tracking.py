@@ -1,0 +1,72 @@
+"""Weights & Biases through Lightning's logger: the only importer of wandb. Nothing depends on it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import wandb
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+Mode = Literal["auto", "online", "offline", "disabled"]
+
+
+def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
+    """Choose how to log: ``WANDB_MODE`` where it is set, online where a key is, else offline."""
+    if mode != "auto":
+        return mode
+    named = os.environ.get("WANDB_MODE")
+    if named in ("online", "offline", "disabled"):
+        return named  # type: ignore[return-value]
+    return "online" if wandb.api.api_key else "offline"
+
+
+def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mode) -> WandbLogger | None:
+    """Open the W&B run of a fold, or none.
+
+    One fold is one W&B run: the group is the configuration's name, the job type the fold. The id is the run's own, so
+    that a retry lands in the same W&B run; under an agent, which has chosen an id, the agent's stands.
+
+    Args:
+        run_dir: The run directory; W&B's files go into its ``wandb`` folder.
+        record: The run record.
+        project: W&B project.
+        mode: How to log.
+
+    Returns:
+        The logger, or None where W&B is disabled or cannot start; a warning then says why.
+    """
+    resolved = resolve_mode(mode)
+    if resolved == "disabled":
+        return None
+    under_agent = "WANDB_SWEEP_ID" in os.environ
+    logger = WandbLogger(
+        project=project,
+        name=f"{record['name']}/fold{record['fold']}",
+        id=None if under_agent else record["run_id"],
+        save_dir=run_dir,
+        group=record["name"],
+        job_type=f"fold{record['fold']}",
+        tags=[str(record["experiment"]), f"fold{record['fold']}", str(record["crop_set"]["name"])],
+        config=record["config"] | {"crop_set_id": record["crop_set"]["id"], "run_id": record["run_id"]},
+        mode=resolved,
+        resume="allow" if resolved == "online" else None,  # offline, resume does not continue a run
+        settings=wandb.Settings(silent=True, console="off"),
+    )
+    if rank_zero_only.rank == 0:
+        try:
+            _ = logger.experiment  # the run starts here
+        except (wandb.errors.Error, OSError, TimeoutError) as error:
+            warnings.warn(f"W&B could not start ({error}); the run goes on without it", stacklevel=2)
+            return None
+    return logger
+
+
+def finish(exit_code: int = 0) -> None:
+    """End the W&B run of this process, if there is one; the next fold in the process then gets its own."""
+    if wandb.run is not None:
+        wandb.finish(exit_code=exit_code, quiet=True)

@@ -1,0 +1,280 @@
+"""One fold: train or resume, test the chosen checkpoint, write the run directory."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, WeightAveraging
+from lightning.pytorch.trainer.states import TrainerStatus
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from fau import tracking
+from fau.data.datamodule import FaceDataModule
+from fau.errors import FauError
+from fau.hardware import describe_hardware
+from fau.metrics import group_counts
+from fau.modules.base import FaceModule
+from fau.modules.callbacks import MONITOR, EpochLog, checkpoints
+from fau.runs import RunDirectory, code_version, library_versions, record_trial
+
+# Trainer settings that decide a run's result; all others (devices, workers, logger, ...) are recorded and not hashed.
+DECIDING_TRAINER_KEYS = (
+    *("max_epochs", "min_epochs", "max_steps", "min_steps", "precision"),
+    *("limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches", "fast_dev_run"),
+    *("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "sync_batchnorm"),
+    *("check_val_every_n_epoch", "callbacks"),
+)
+
+
+@dataclass
+class Fold:
+    """A fold that was asked for, with everything built and nothing written yet.
+
+    Attributes:
+        run: Its run directory.
+        record: The record so far: identity, deciding settings, configuration.
+        module: The LightningModule.
+        datamodule: The data, set up.
+        trainer: Arguments of Lightning's Trainer as configured.
+        patience: Epochs without a better validation score after which to stop, None to go on to the end.
+        project: W&B project.
+        wandb: How to log to W&B.
+    """
+
+    run: RunDirectory
+    record: dict[str, Any]
+    module: FaceModule
+    datamodule: FaceDataModule
+    trainer: dict[str, Any]
+    patience: int | None
+    project: str
+    wandb: tracking.Mode
+
+
+def train_fold(fold: Fold) -> dict[str, Any]:
+    """Train a fold, or take it up where it was interrupted, and test it.
+
+    Returns:
+        The finished record, as written to ``run.json``.
+
+    Raises:
+        FauError: If another process trains the run, or its checkpoints cannot be read or are another run's.
+        SystemExit: With 130 after Ctrl-C and 143 after SIGTERM; the next call goes on from the last epoch's end.
+    """
+    if rank_zero_only.rank != 0:  # a process that Lightning's DDP launcher started: rank 0 keeps the directory
+        return _train(fold)
+    with fold.run.locked():
+        try:
+            return _train(fold)
+        except (SystemExit, KeyboardInterrupt):
+            record_trial(fold.run, "interrupted")
+            tracking.finish(exit_code=1)
+            raise
+        except OSError:  # a full or vanished disk: nothing was lost, the run can go on
+            record_trial(fold.run, "interrupted")
+            raise
+        except Exception as error:
+            fold.run.write(fold.record | {"status": "failed", "error": f"{type(error).__name__}: {error}"})
+            record_trial(fold.run, "failed")
+            tracking.finish(exit_code=1)
+            raise
+
+
+def _train(fold: Fold) -> dict[str, Any]:
+    started = time.monotonic()
+    _start_record(fold)
+    module, datamodule, run = fold.module, fold.datamodule, fold.run
+    module.run_id, module.training_seed = fold.record["run_id"], fold.record["seed"]
+    module.use_training_data(datamodule)
+    log = EpochLog(run)
+    trainer = _build_trainer(fold, log)
+    last = run.checkpoints / "last.ckpt"
+    with warnings.catch_warnings():
+        # Every process logs the same digits, computed from gathered arrays; and on few cores workers cost more.
+        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+        _fit(trainer, module, datamodule, last if last.exists() else None)
+        chosen = run.checkpoints / ("best.ckpt" if datamodule.selects else "last.ckpt")
+        best_epoch = _load_weights(module, chosen)
+        trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, WeightAveraging)]
+        metrics: dict[str, float] = {}
+        if datamodule.selects:
+            metrics |= _evaluate(trainer, trainer.validate, module, datamodule)
+        metrics |= _evaluate(trainer, trainer.test, module, datamodule)
+    if rank_zero_only.rank != 0:
+        return fold.record
+    _write_predictions(fold)
+    datamodule_record = datamodule.record()
+    fold.record |= datamodule_record | {
+        "status": "done",
+        "finished": _now(),
+        "wall_s": fold.record["wall_s"] + time.monotonic() - started,
+        "images_per_s": log.images_per_s or fold.record.get("images_per_s"),
+        "epochs": len(run.metrics()),
+        "best_epoch": best_epoch,
+        "metrics": metrics,
+        "error": None,
+    }
+    for logger in trainer.loggers:
+        logger.log_metrics({name: value for name, value in metrics.items() if name.startswith("test/")})
+    tracking.finish()
+    run.write(fold.record)
+    record_trial(run, "done")
+    return fold.record
+
+
+def _start_record(fold: Fold) -> None:
+    """Write the record with status ``running``; the time of earlier attempts is kept."""
+    if rank_zero_only.rank != 0:
+        return
+    earlier: dict[str, Any] = fold.run.read() if fold.run.status != "new" else {}
+    resumed = (fold.run.checkpoints / "last.ckpt").exists()
+    fold.record |= {
+        "status": "running",
+        "started": earlier.get("started") or _now(),
+        "finished": None,
+        "wall_s": float(earlier.get("wall_s") or 0.0) if resumed else 0.0,
+        "images_per_s": earlier.get("images_per_s") if resumed else None,
+        "parameters": sum(p.numel() for p in fold.module.net.parameters()),
+        "code_version": code_version(),
+        "libraries": library_versions(),
+        "hardware": describe_hardware(),
+        "threads": torch.get_num_threads(),
+        "metrics": {},
+        "error": None,
+    }
+    fold.run.checkpoints.mkdir(parents=True, exist_ok=True)
+    fold.run.write(fold.record)
+    record_trial(fold.run, "running")
+
+
+def _build_trainer(fold: Fold, log: EpochLog) -> Trainer:
+    settings = dict(fold.trainer)
+    callbacks: list[Callback] = list(settings.pop("callbacks", None) or [])
+    if fold.patience is not None:
+        if not fold.datamodule.selects:
+            raise FauError("--patience needs a validation part; leave it out where data.validation is 'none'")
+        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=fold.patience))
+    # The log comes before the checkpoints: a run killed between them does the epoch again and replaces its row.
+    callbacks += [log, *checkpoints(fold.run, fold.datamodule.selects)]
+    logger = tracking.make_logger(fold.run.path, fold.record, fold.project, fold.wandb)
+    settings |= {
+        "logger": [logger] if logger is not None else False,
+        "callbacks": callbacks,
+        "default_root_dir": fold.run.path,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": True,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": settings.get("log_every_n_steps") or 50,
+        "use_distributed_sampler": False,  # ours pad and shard exactly
+    }
+    return Trainer(**settings)
+
+
+def _fit(trainer: Trainer, module: FaceModule, datamodule: FaceDataModule, checkpoint: Path | None) -> None:
+    try:
+        trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+    except SIGTERMException:
+        sys.exit(143)  # Lightning would leave with 0, as if the run had ended well
+    except SystemExit:
+        if trainer.state.status == TrainerStatus.INTERRUPTED:  # Lightning turns Ctrl-C into exit code 1
+            raise KeyboardInterrupt from None
+        raise
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        if checkpoint is not None and trainer.global_step == 0:
+            raise _unreadable(checkpoint, error) from error
+        raise
+
+
+def _load_weights(module: FaceModule, checkpoint: Path) -> int:
+    """Load the chosen weights and return the epoch that they are from, counted from 0."""
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        module.on_load_checkpoint(content)
+        module.load_state_dict(content["state_dict"])
+        return int(content["epoch"])
+    except (OSError, pickle.UnpicklingError, EOFError, RuntimeError, KeyError) as error:
+        raise _unreadable(checkpoint, error) from error
+
+
+def _unreadable(checkpoint: Path, error: BaseException) -> FauError:
+    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return FauError(
+        f"checkpoint '{checkpoint}' cannot be loaded ({first_line}); train the run from the start with --rerun"
+    )
+
+
+def _evaluate(trainer: Trainer, stage: Any, module: FaceModule, datamodule: FaceDataModule) -> dict[str, float]:
+    stage(module, datamodule=datamodule, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _write_predictions(fold: Fold) -> None:
+    arrays: dict[str, Any] = {"labels/au": _strings(fold.record["labels"])}
+    for stage, kept in fold.module.evaluated.items():
+        arrays |= {f"{stage}/{name}": value for name, value in kept.items()}
+    fold.run.write_arrays("predictions.npz", arrays)
+    test = fold.module.evaluated["test"]
+    groups = fold.datamodule.groups[test["index"]]
+    counts = group_counts(test["au/score"], test["au/label"], test["au/mask"], groups, fold.record["threshold"])
+    fold.run.write_arrays("counts.npz", counts | {"labels": arrays["labels/au"], "threshold": fold.record["threshold"]})
+
+
+def _strings(values: list[str]) -> Any:
+    import numpy as np
+
+    return np.array(values, dtype=np.str_)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def clear(run: RunDirectory) -> None:
+    """Remove what an earlier training of the run left, for ``--rerun``.
+
+    Raises:
+        FauError: If a process is at work on it.
+    """
+    with run.locked():
+        for entry in run.path.iterdir():
+            if entry.name == ".lock":
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
+def deciding_settings(
+    config: Mapping[str, Any], data: Mapping[str, Any], precision: str, patience: int | None
+) -> dict[str, Any]:
+    """Pick from a resolved configuration what decides the result, for the run id.
+
+    Layout and compilation change speed and not the function, so they stay out, like devices and workers.
+
+    Args:
+        config: The resolved configuration with ``model``, ``trainer`` and ``seed``.
+        data: What the data module says decides its batches.
+        precision: The precision as chosen for this hardware.
+        patience: Early stopping.
+    """
+    model = {"class_path": config["model"]["class_path"], **config["model"].get("init_args", {})}
+    for key in ("channels_last", "compile"):
+        model.pop(key, None)
+    trainer = {key: config["trainer"].get(key) for key in DECIDING_TRAINER_KEYS} | {"precision": precision}
+    return {"model": model, "data": dict(data), "trainer": trainer, "seed": config["seed"], "patience": patience}
