@@ -1,68 +1,97 @@
-"""Expression prototypes: which action units, at which intensity, make an expression at its apex.
+"""Prototypes of the eight expressions as sets of action units: several recipes a class.
 
-After the EMFACS-style tables in common use (Ekman and Friesen; Du, Tao and Martinez, 2014). Sources disagree on
-details, and people do too, so that each class has several recipes.
+The combinations are those of the EMFACS tradition (Ekman and Friesen's prototypes and major variants, as tabulated in the
+FACS Investigator's Guide) over the action units that the corpus draws; the intensities are ours. No network had a say in
+them. Contempt is unilateral in life; the units here are bilateral, so its sign is the dimpler, alone or with a slight
+smile.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-# Action unit -> intensity 0..5 at the apex. Contempt is one-sided in the literature; this corpus draws both sides.
+import numpy as np
+from numpy.typing import NDArray
+
+from fau.labels import EXPRESSIONS, LABEL_SETS
+
+# Class -> recipes; recipe = {action unit: intensity at the apex, 0..5}.
 PROTOTYPES: Final[dict[str, tuple[dict[int, float], ...]]] = {
     "neutral": ({},),
     "anger": (
-        {4: 4.0, 5: 2.5, 7: 3.0, 23: 3.0},
-        {4: 4.0, 5: 2.0, 7: 3.0, 17: 2.0, 24: 3.5},
-        {4: 4.5, 7: 3.5, 23: 3.5},
-        {4: 4.5, 5: 2.0, 7: 3.5, 10: 2.5, 25: 3.5},
+        {4: 5, 5: 2, 7: 4, 23: 4},
+        {4: 5, 7: 4, 24: 4},
+        {4: 5, 7: 3, 17: 2, 23: 3},
+        {4: 5, 5: 3, 7: 3, 10: 3, 25: 3},
+        {4: 5, 7: 3, 10: 3, 23: 3, 25: 3, 26: 1},
     ),
     "disgust": (
-        {9: 4.5, 10: 3.0, 17: 2.0},
-        {4: 2.0, 7: 2.0, 9: 4.5, 10: 3.5},
-        {4: 2.0, 10: 4.0, 17: 3.5},
-        {9: 4.0, 10: 3.5, 25: 2.5},
+        {9: 5, 17: 2},
+        {9: 5, 10: 3},
+        {4: 2, 7: 3, 9: 5, 10: 3},
+        {7: 2, 9: 4, 10: 3, 25: 3},
+        {7: 2, 10: 5, 17: 3},
     ),
     "fear": (
-        {1: 4.0, 2: 2.5, 4: 3.0, 5: 4.0, 7: 2.0, 20: 3.5, 25: 2.5, 26: 1.5},
-        {1: 4.5, 2: 2.5, 4: 2.5, 5: 4.5, 20: 3.5, 25: 3.0},
-        {1: 4.0, 2: 3.0, 4: 2.5, 5: 4.5, 20: 3.0, 25: 3.0, 26: 2.5},
-        {1: 4.0, 4: 3.0, 5: 3.5, 20: 4.0, 25: 2.5},
+        {1: 4, 2: 3, 4: 3, 5: 4, 20: 4, 25: 3},
+        {1: 5, 2: 3, 4: 3, 5: 5, 20: 3, 25: 3, 26: 2},
+        {1: 4, 2: 2, 4: 3, 5: 4, 25: 2},
+        {1: 4, 4: 3, 5: 4, 20: 4, 25: 3},
     ),
     "happiness": (
-        {6: 3.0, 12: 4.0},
-        {6: 3.5, 12: 4.5, 25: 2.5},
-        {12: 3.5, 25: 2.5},
-        {6: 4.0, 7: 2.5, 10: 2.0, 12: 4.5, 25: 3.0, 26: 2.5},
+        {6: 3, 12: 4},
+        {6: 4, 12: 5, 25: 3},
+        {6: 4, 7: 2, 12: 4, 25: 3},
+        {6: 4, 12: 5, 25: 4, 26: 2},
     ),
     "sadness": (
-        {1: 4.0, 4: 3.0, 15: 3.5},
-        {1: 4.0, 4: 2.5, 15: 3.5, 17: 3.0},
-        {1: 4.5, 4: 3.0, 15: 2.0},
-        {1: 3.0, 6: 2.0, 15: 4.0, 17: 2.0},
+        {1: 4, 4: 3, 15: 4},
+        {1: 4, 4: 3, 15: 4, 17: 3},
+        {1: 5, 4: 2, 7: 1, 15: 4, 17: 2},
+        {1: 4, 15: 5},
     ),
     "surprise": (
-        {1: 4.0, 2: 4.0, 5: 3.0, 25: 3.0, 26: 4.0},
-        {1: 4.5, 2: 4.5, 5: 3.5, 25: 2.0},
-        {1: 4.0, 2: 4.0, 25: 3.0, 26: 3.5},
-        {1: 4.5, 2: 4.5, 5: 4.0, 25: 3.5, 26: 4.5},
+        {1: 4, 2: 4, 5: 3, 26: 4, 25: 3},
+        {1: 5, 2: 5, 5: 4, 25: 3, 26: 3},
+        {1: 4, 2: 4, 26: 4, 25: 3},
+        {1: 5, 2: 5, 5: 4},
     ),
     "contempt": (
-        {14: 4.0},
-        {12: 1.5, 14: 4.0},
-        {14: 4.0, 24: 2.0},
-        {14: 3.5, 17: 2.0, 23: 2.0},
+        {14: 4},
+        {12: 2, 14: 4},
+        {10: 1, 14: 5},
+        {14: 4, 17: 2, 24: 2},
     ),
 }
 
-# Valence and arousal in [-1, 1] of each class at full strength: places on the circumplex of Russell (1980), our reading.
-VALENCE_AROUSAL: Final[dict[str, tuple[float, float]]] = {
-    "neutral": (0.0, 0.0),
-    "anger": (-0.65, 0.70),
-    "disgust": (-0.70, 0.35),
-    "fear": (-0.65, 0.80),
-    "happiness": (0.85, 0.50),
-    "sadness": (-0.75, -0.35),
-    "surprise": (0.10, 0.85),
-    "contempt": (-0.50, 0.15),
-}
+
+def recipe_count(expression: str) -> int:
+    """Return how many recipes an expression of ``labels.EXPRESSIONS`` has."""
+    return len(PROTOTYPES[expression])
+
+
+def intensities(recipe: dict[int, float]) -> NDArray[np.float32]:
+    """Return a recipe as the 18 intensities (0..5) of the label set ``synthetic18``, in its order."""
+    order = LABEL_SETS["synthetic18"]
+    out = np.zeros(len(order), np.float32)
+    for au, value in recipe.items():
+        out[order.index(au)] = value
+    return out
+
+
+def sample_recipe(expression: str, rng: np.random.Generator) -> dict[int, float]:
+    """Draw one of an expression's recipes, all equally likely.
+
+    Args:
+        expression: A name of ``labels.EXPRESSIONS``.
+        rng: Source of the draw.
+
+    Raises:
+        KeyError: For another name.
+    """
+    recipes = PROTOTYPES[expression]
+    return dict(recipes[int(rng.integers(len(recipes)))])
+
+
+if set(PROTOTYPES) != set(EXPRESSIONS):  # a vocabulary that grew without its recipe is a mistake of ours
+    raise RuntimeError("every expression of fau.labels needs a recipe")
