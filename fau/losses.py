@@ -1,0 +1,85 @@
+"""Losses as pure functions of a mask: a label that is not coded has no part in the value or in the gradient.
+
+Each function returns a ``MaskedSum``: the sum over what is coded, and its number. One process takes ``.mean()``. Under
+DDP, which averages the gradients of its processes, the mean over the global batch is
+``.mean(over=all_reduce(coded) / world_size)``: then every coded label weighs the same, whatever process it fell to.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class MaskedSum(NamedTuple):
+    """A loss before its division.
+
+    Attributes:
+        total: Scalar, the sum over the coded labels; connected to the logits even where nothing is coded, so that the
+            gradient is then zero and no process of a DDP group goes without one.
+        coded: Scalar, the number of coded labels.
+    """
+
+    total: Tensor
+    coded: Tensor
+
+    def mean(self, over: Tensor | None = None) -> Tensor:
+        """Return the mean over the coded labels, 0 where there are none.
+
+        Args:
+            over: Divide by this instead of ``coded``, such as its mean over all processes.
+        """
+        return self.total / (self.coded if over is None else over).clamp(min=torch.finfo(self.total.dtype).tiny)
+
+
+def _full_precision(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def masked_bce(
+    logits: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    positive_weight: Tensor | None = None,
+    label_weight: Tensor | None = None,
+) -> MaskedSum:
+    """Binary cross-entropy of the coded labels, computed in float32 at least.
+
+    With everything coded, the mean is the mean over samples of equation 2 of Le Hoai et al. (ABAW 2022). With gaps, it
+    is over all coded labels of the batch rather than first over each sample's, so that a label of a sparsely coded
+    sample weighs no more than another.
+
+    Args:
+        logits: (B, L), before the sigmoid.
+        target: (B, L), 0 or 1 (or between) where coded; any value elsewhere, NaN too.
+        mask: (B, L) bool, True where coded.
+        positive_weight: (L,) factors of the positive terms alone (their equations 3 and 4).
+        label_weight: (L,) factors of a label's whole term, as in ME-GraphAU, where they sum to L. They do not enter
+            ``coded``.
+    """
+    logits = torch.where(mask, _full_precision(logits), 0.0)
+    target = torch.where(mask, target.to(logits.dtype), 0.0)
+    # functional.binary_cross_entropy_with_logits asks for weights of the logits' type and device
+    if positive_weight is not None:
+        positive_weight = positive_weight.to(logits)
+    loss = functional.binary_cross_entropy_with_logits(logits, target, reduction="none", pos_weight=positive_weight)
+    if label_weight is not None:
+        loss = loss * label_weight.to(logits)
+    return MaskedSum(torch.where(mask, loss, 0.0).sum(), mask.sum().to(loss.dtype))
+
+
+def masked_cross_entropy(logits: Tensor, target: Tensor, missing: int = -1) -> MaskedSum:
+    """Cross-entropy of the coded samples of a single-label task, computed in float32 at least.
+
+    Args:
+        logits: (B, K), before the softmax.
+        target: (B,) int64, a class or ``missing``.
+        missing: The target of a sample that is not coded.
+    """
+    known = target != missing
+    logits = torch.where(known.unsqueeze(1), _full_precision(logits), 0.0)
+    total = functional.cross_entropy(logits, target, ignore_index=missing, reduction="sum")
+    return MaskedSum(total, known.sum().to(total.dtype))

@@ -1,0 +1,188 @@
+"""Scores of action unit detection on whole epochs: per label, their macro means, and the counts behind them.
+
+Rules, the same everywhere:
+
+- A score at the threshold counts as positive (``score >= threshold``).
+- A label that is not coded is in no count.
+- A label without a coded positive is *absent*: it has no F1, no ROC-AUC and no average precision, and is in no macro
+  mean, that of accuracy included. (Scoring it 0 would punish the data; scoring it 1 would reward it.)
+- A present label that is never absent in the coded samples has no ROC-AUC, and is left out of that mean alone.
+
+Everything is integer counts until one last float64 division, so the values depend neither on the order of the samples
+nor on how many processes or threads they came through. (torchmetrics' exact curves divide and sum in float32; the
+tests compare with them.) NumPy alone, so that reports can use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fau.errors import FauError
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+Counts64 = npt.NDArray[np.int64]
+
+METRICS = ("f1", "accuracy", "roc_auc", "average_precision")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True and false positives and negatives by group and label.
+
+    Attributes:
+        groups: (G,) names, sorted.
+        tp: (G, L) int64; the other three likewise.
+    """
+
+    groups: npt.NDArray[np.str_]
+    tp: Counts64
+    fp: Counts64
+    fn: Counts64
+    tn: Counts64
+
+
+def unique_samples(index: Ints, *arrays: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.generic], ...]:
+    """Return index and arrays in order of index, each sample once: evaluation under DDP repeats some to pad batches.
+
+    Args:
+        index: (N,) integer ids of the samples.
+        arrays: Arrays of first length N. Of a repeated sample the first row is kept.
+    """
+    kept, first = np.unique(index, return_index=True)
+    return (kept, *(array[first] for array in arrays))
+
+
+def group_counts(
+    score: Floats, label: Ints, mask: Bools, groups: Sequence[str] | npt.NDArray[np.str_], threshold: float = 0.5
+) -> Counts:
+    """Count hits and misses of every label within every group.
+
+    Args:
+        score: (N, L) probabilities.
+        label: (N, L) 0 or 1 where coded.
+        mask: (N, L), True where coded.
+        groups: (N,) name of each sample's group, such as its subject.
+        threshold: The least score that is positive.
+    """
+    positive = _checked(score, label, mask) >= threshold
+    names, place = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
+    truth = label == 1
+
+    def count(cells: Bools) -> Counts64:
+        total = np.zeros((len(names), score.shape[1]), dtype=np.int64)
+        np.add.at(total, place, cells & mask)
+        return total
+
+    return Counts(
+        names, count(positive & truth), count(positive & ~truth), count(~positive & truth), count(~positive & ~truth)
+    )
+
+
+def absent_labels(label: Ints, mask: Bools, labels: Sequence[str]) -> list[str]:
+    """Return the names of the labels without one coded positive: those that no macro mean includes."""
+    present = ((label == 1) & mask).any(axis=0)
+    return [name for name, there in zip(labels, present, strict=True) if not there]
+
+
+def au_metrics(
+    score: Floats, label: Ints, mask: Bools, labels: Sequence[str], threshold: float = 0.5
+) -> dict[str, float]:
+    """Score every label and average over labels.
+
+    Args:
+        score: (N, L) probabilities.
+        label: (N, L) 0 or 1 where coded.
+        mask: (N, L), True where coded.
+        labels: (L,) names, such as ``AU1``.
+        threshold: The least score that is positive, for F1 and accuracy.
+
+    Returns:
+        ``f1_macro``, ``accuracy_macro``, ``roc_auc_macro`` and ``average_precision_macro``, NaN where no label
+        defines them; then ``f1/AU1`` and so on, without the values that are undefined.
+    """
+    checked = _checked(score, label, mask)
+    absent = set(absent_labels(label, mask, labels))
+    values: dict[str, dict[str, float]] = {metric: {} for metric in METRICS}
+    for column, name in enumerate(labels):
+        coded = mask[:, column]
+        if not coded.any():
+            continue
+        own_score, truth = checked[coded, column], label[coded, column] == 1
+        positive = own_score >= threshold
+        values["accuracy"][name] = np.count_nonzero(positive == truth) / len(truth)
+        if name in absent:
+            continue
+        hits = np.count_nonzero(positive & truth)
+        values["f1"][name] = 2 * hits / (np.count_nonzero(positive) + np.count_nonzero(truth))
+        true_positives, false_positives = ranking_curve(own_score, truth)
+        values["average_precision"][name] = average_precision(true_positives, false_positives)
+        if not truth.all():
+            values["roc_auc"][name] = roc_auc(true_positives, false_positives)
+    result: dict[str, float] = {}
+    for metric, of_label in values.items():
+        present = [value for name, value in of_label.items() if name not in absent]
+        result[f"{metric}_macro"] = float(np.mean(present)) if present else float("nan")
+    for metric, of_label in values.items():
+        result |= {f"{metric}/{name}": float(value) for name, value in of_label.items()}
+    return result
+
+
+def ranking_curve(score: Floats, truth: Bools) -> tuple[Counts64, Counts64]:
+    """Count true and false positives at every distinct score as threshold, from the highest score down.
+
+    Args:
+        score: (N,) scores of the coded samples.
+        truth: (N,), True where positive.
+
+    Returns:
+        Two (T,) arrays, T distinct scores: samples at or above each, positive ones and negative ones.
+    """
+    distinct, place = np.unique(score, return_inverse=True)
+    size = len(distinct)
+    true_positives = np.bincount(place[truth], minlength=size)[::-1].cumsum()
+    false_positives = np.bincount(place[~truth], minlength=size)[::-1].cumsum()
+    return true_positives.astype(np.int64), false_positives.astype(np.int64)
+
+
+def roc_auc(true_positives: Counts64, false_positives: Counts64) -> float:
+    """Return the share of (positive, negative) pairs in the right order, ties counting half.
+
+    Args:
+        true_positives: (T,) of ``ranking_curve``, ending above 0.
+        false_positives: (T,), ending above 0.
+    """
+    above = np.concatenate(([0], true_positives[:-1]))
+    new_negatives = np.diff(false_positives, prepend=0)
+    twice = int((new_negatives * (above + true_positives)).sum())  # int64 holds 2e9 positives by 2e9 negatives
+    return twice / (2 * int(true_positives[-1]) * int(false_positives[-1]))
+
+
+def average_precision(true_positives: Counts64, false_positives: Counts64) -> float:
+    """Return the mean over positives of the precision at their score, without interpolation.
+
+    Args:
+        true_positives: (T,) of ``ranking_curve``, ending above 0.
+        false_positives: (T,).
+    """
+    new_positives = np.diff(true_positives, prepend=0)
+    precision = true_positives / (true_positives + false_positives)
+    return float((new_positives * precision).sum() / true_positives[-1])
+
+
+def _checked(score: Floats, label: Ints, mask: Bools) -> npt.NDArray[np.float64]:
+    """Return the scores in float64 after checking that the arrays belong together."""
+    if not (score.ndim == 2 and score.shape == label.shape == mask.shape):
+        raise FauError(f"scores {score.shape}, labels {label.shape} and mask {mask.shape} must be of one shape (N, L)")
+    wide = score.astype(np.float64)
+    coded = label[mask]
+    if ((coded != 0) & (coded != 1)).any():
+        raise FauError("coded labels must be 0 or 1: mask the others")
+    if np.isnan(wide[mask]).any():
+        raise FauError("scores of coded labels are NaN: training has diverged; lower the learning rate")
+    return wide

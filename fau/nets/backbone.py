@@ -1,0 +1,238 @@
+"""Any timm model as the feature extractor, with GLA-CNN's attention and head. The only importer of timm."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import pickle
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from timm.data.config import resolve_model_data_config
+from timm.models import load_state_dict
+from torch import Tensor, nn
+
+from fau.errors import FauError
+from fau.nets.attention import KERAS_NORM_MOMENTUM, PoolingHead
+from fau.nets.output import Net, NetOutput
+
+# What timm raises for weights that cannot be had: no network or no such file (OSError), none published (RuntimeError).
+_LOAD_ERRORS = (OSError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError)
+# What its models raise for an image that they cannot take.
+_SIZE_ERRORS = (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)
+
+
+class Backbone(Net):
+    """A timm model up to its last feature map, then attention or mean pooling, then one linear layer.
+
+    Args:
+        num_outputs: Number of labels.
+        name: A timm model, such as ``resnet50``, ``inception_v3``, ``efficientnet_b0`` or ``vit_tiny_patch16_224``.
+        pretrained: False for random weights, True for timm's own from the hub, or the path of a ``.safetensors``,
+            ``.pth`` or ``.pt`` file with the weights of that model (unpickled with ``weights_only``).
+        input_size: Side of the image in pixels; None takes the model's own, often 224. Enlarged crops cost time and
+            add nothing, so the default is the size of GLA-CNN.
+        attention: Pool the last map by attention; otherwise by its mean.
+        hidden: Hidden width of the attention.
+        norm_momentum: Batch-norm momentum of the attention alone; the model keeps its own.
+        allow_1x1: Accept a last map of one position although attention then does nothing.
+        options: More arguments for ``timm.create_model``, such as ``drop_path_rate``.
+
+    Raises:
+        FauError: If the model is unknown, its weights cannot be had or do not fit, or the image is too small.
+    """
+
+    def __init__(
+        self,
+        num_outputs: int,
+        name: str = "resnet50",
+        pretrained: bool | str = False,
+        input_size: int | None = 112,
+        attention: bool = True,
+        hidden: int = 128,
+        norm_momentum: float = KERAS_NORM_MOMENTUM,
+        allow_1x1: bool = False,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        if not timm.is_model(name):
+            near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise FauError(f"timm has no model '{name}'{hint} (timm.list_models() names them all)")
+        config = timm.get_pretrained_cfg(name)
+        own_size = config.input_size[-1] if config else 224
+        super().__init__(num_outputs, own_size if input_size is None else input_size)
+        options = dict(options or {})
+        if config and config.fixed_input_size:
+            options.setdefault("img_size", self.input_size)
+        self.name = name
+        self.features = _create(name, pretrained, self.input_size, options)
+        data = resolve_model_data_config(self.features)  # type: ignore[no-untyped-call]
+        self.mean, self.std = data["mean"], data["std"]
+
+        positions_wanted = 2 if attention and not allow_1x1 else 1
+        shape = _map_shape(self.features, self.input_size)
+        if shape is None or shape[1] * shape[2] < positions_wanted:
+            raise FauError(self._too_small(own_size, positions_wanted))
+        self.head = PoolingHead(shape[0], num_outputs, attention, hidden, norm_momentum)
+
+    def _too_small(self, own_size: int, positions_wanted: int) -> str:
+        """Say from which size on the image does."""
+        least = _least_size(self.features, self.input_size, own_size, positions_wanted)
+        wanted = "another size" if least is None else f"{least} px or more"
+        text = f"{self.name} needs images of {wanted}, not {self.input_size}; set the net's input_size"
+        if positions_wanted > 1:
+            bare = _least_size(self.features, self.input_size, own_size, 1)
+            without = "" if bare is None else f"; attention off or allow_1x1 take {bare} px"
+            text += f" (attention needs a map of more than one position{without})"
+        return text
+
+    def forward(self, image: Tensor) -> NetOutput:
+        """Score a batch (B, 3, H, W)."""
+        output: NetOutput = self.head(_feature_map(self.features, image))
+        return output
+
+
+def _feature_map(model: nn.Module, image: Tensor) -> Tensor:
+    """Run the model up to its last map (B, C, H, W), whatever layout it uses.
+
+    Tokens become the square that their number allows, in reading order, after the class and register tokens are
+    dropped; a number that is no square becomes one column.
+    """
+    features: Tensor = model.forward_features(image)  # type: ignore[operator]
+    if features.ndim == 3:
+        tokens = features[:, int(getattr(model, "num_prefix_tokens", 0)) :]
+        side = math.isqrt(tokens.shape[1])
+        height, width = (side, side) if side * side == tokens.shape[1] else (tokens.shape[1], 1)
+        return tokens.transpose(1, 2).reshape(tokens.shape[0], tokens.shape[2], height, width)
+    if features.ndim == 4:
+        return features.permute(0, 3, 1, 2) if getattr(model, "output_fmt", None) == "NHWC" else features
+    raise FauError(f"the features of {type(model).__name__} are no map and no tokens; choose another model")
+
+
+def _map_shape(model: nn.Module, size: int) -> tuple[int, int, int] | None:
+    """Return (C, H, W) of the last map for an image of ``size`` pixels, or None if the model cannot take it."""
+    training = model.training
+    model.eval()  # leaves the batch-norm statistics alone, and one image is enough
+    device = next(model.parameters()).device
+    try:
+        with torch.no_grad():
+            shape = _feature_map(model, torch.zeros(1, 3, size, size, device=device)).shape
+    except _SIZE_ERRORS:
+        return None
+    finally:
+        model.train(training)
+    return int(shape[1]), int(shape[2]), int(shape[3])
+
+
+def _least_size(model: nn.Module, too_small: int, high: int, positions: int) -> int | None:
+    """Return the least image side with so many positions in the last map, or None if ``high`` has not so many."""
+
+    def fits(size: int) -> bool:
+        shape = _map_shape(model, size)
+        return shape is not None and shape[1] * shape[2] >= positions
+
+    if fits(too_small):
+        return too_small
+    if not fits(high):
+        return None
+    low = too_small
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
+
+
+def _create(name: str, pretrained: bool | str, size: int, options: dict[str, Any]) -> nn.Module:
+    """Make the model without its classifier."""
+
+    def create(**pooling: Any) -> nn.Module:
+        made: nn.Module = timm.create_model(name, pretrained is True, num_classes=0, **pooling, **options)
+        return made
+
+    try:
+        try:
+            model = create(global_pool="")  # keeps a last norm before the pooling, where this model has one
+        except AssertionError:  # distilled transformers insist on their own pooling, which is after the map
+            model = create()
+    except TypeError as error:
+        raise FauError(f"{name} refuses the net's options {options}: {error}") from None
+    except (*_LOAD_ERRORS, AssertionError) as error:
+        if pretrained is not True:
+            raise FauError(f"timm cannot make {name} for images of {size} px: {_reason(error)}") from error
+        raise FauError(
+            f"the pretrained weights of {name} cannot be had ({_reason(error)}); "
+            "go online once, or set the net's pretrained to the path of a weight file, or to false"
+        ) from error
+    if isinstance(pretrained, str):
+        _load_file(model, name, Path(pretrained))
+    _drop_unused(model, size)
+    return model
+
+
+def _load_file(model: nn.Module, name: str, path: Path) -> None:
+    """Load weights from a local file, all of them or not at all.
+
+    Raises:
+        FauError: If the file cannot be read as weights, lacks some of the model's, or has them in other shapes.
+    """
+    if not path.is_file():
+        raise FauError(f"the weight file '{path}' does not exist; correct the net's pretrained, or set it to false")
+    try:
+        weights = load_state_dict(str(path), weights_only=True)
+        # timm's own convention for renamed keys and for position embeddings of another image size
+        adapt = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+        if adapt is not None:
+            weights = adapt(weights, model)
+        report = model.load_state_dict(weights, strict=False)
+    except (*_LOAD_ERRORS, AttributeError, EOFError, TypeError) as error:
+        raise FauError(f"'{path}' cannot be read as weights of {name}: {_reason(error)}") from error
+    if report.missing_keys:
+        raise FauError(
+            f"'{path}' lacks {len(report.missing_keys)} weights of {name}, {report.missing_keys[0]} among them; "
+            "is it a file of another model?"
+        )
+    classifier = model.pretrained_cfg.get("classifier") or ()  # type: ignore[union-attr, operator]
+    heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    extra = [key for key in report.unexpected_keys if not key.startswith(tuple(f"{head}." for head in heads))]
+    if extra:
+        warnings.warn(f"{len(extra)} weights of '{path}' are not used by {name}: {', '.join(extra[:5])}", stacklevel=2)
+
+
+def _drop_unused(model: nn.Module, size: int) -> None:
+    """Remove what only the classifier used: DDP stops at a parameter that gets no gradient.
+
+    Children without any share in the last map become identities; single parameters left over are frozen.
+    """
+    training = model.training
+    model.eval()
+    parameters = dict(model.named_parameters())
+    device = next(iter(parameters.values())).device
+    try:
+        with torch.enable_grad():
+            total = _feature_map(model, torch.zeros(1, 3, size, size, device=device)).sum()
+        gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
+    except _SIZE_ERRORS:
+        return  # the image is too small: the constructor says so
+    finally:
+        model.train(training)
+    unused = {key for key, gradient in zip(parameters, gradients, strict=True) if gradient is None}
+    for child, module in model.named_children():
+        keys = {f"{child}.{key}" for key, _ in module.named_parameters()}
+        if keys and keys <= unused:
+            setattr(model, child, nn.Identity())
+    for key in unused:
+        parameters[key].requires_grad_(False)
+
+
+def _reason(error: Exception) -> str:
+    """Say an error of a library in one line."""
+    if isinstance(error, AttributeError | EOFError | KeyError | TypeError | pickle.UnpicklingError):
+        return "it is no file of weights"  # these say how unpickling failed, which helps nobody
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[:2]) if lines else type(error).__name__  # the first line of torch's is a heading
+    return text.split(" No automatic unsafe")[0].rstrip(".:")[:300]  # timm goes on to advise unsafe unpickling

@@ -1,0 +1,65 @@
+"""What every network takes and gives, so that modules need not know which one they train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fau.errors import FauError
+
+
+@dataclass
+class NetOutput:
+    """The result of one forward pass.
+
+    Attributes:
+        logits: (B, L), one per label, before the sigmoid; half precision under autocast.
+        attention: (B, H, W) weights over the positions of the last feature map, float32, summing to 1 per image;
+            None where the network has no attention.
+    """
+
+    logits: Tensor
+    attention: Tensor | None = None
+
+    @property
+    def scores(self) -> Tensor:
+        """Probabilities (B, L) in [0, 1], float32 at least: half precision would tie what training tells apart."""
+        return torch.sigmoid(self.logits.to(torch.promote_types(self.logits.dtype, torch.float32)))
+
+
+class Net(nn.Module):
+    """Base of all networks.
+
+    A subclass takes ``num_outputs`` as its first positional parameter (the training module fills it in from the label
+    set), and its settings after it, each with a default: these are the keys of a configuration.
+
+    Attributes:
+        num_outputs: Number of labels L.
+        input_size: Side of the square image that the network is made for, in pixels.
+        mean: Per-channel mean, RGB on the scale 0..1, that the input is normalised by.
+        std: Per-channel standard deviation, same scale.
+    """
+
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    __call__: Callable[..., NetOutput]
+
+    def __init__(self, num_outputs: int, input_size: int) -> None:
+        super().__init__()
+        if num_outputs < 1:
+            raise FauError(f"{type(self).__name__} needs num_outputs of 1 or more, not {num_outputs}")
+        if input_size < 1:
+            raise FauError(f"{type(self).__name__} needs an input_size of 1 pixel or more, not {input_size}")
+        self.num_outputs = num_outputs
+        self.input_size = input_size
+
+    def forward(self, image: Tensor) -> NetOutput:
+        """Score a batch.
+
+        Args:
+            image: (B, 3, H, W) float, normalised by ``mean`` and ``std``; channels_last is the faster layout.
+        """
+        raise NotImplementedError
