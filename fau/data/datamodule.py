@@ -1,0 +1,333 @@
+"""The one LightningDataModule for all corpora."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from fau.crops.store import CropSet
+from fau.data.augment import Augmenter
+from fau.data.dataset import BatchDataset, EpochLoader, check_landmarks, default_workers
+from fau.data.protocols import protocol as find_protocol
+from fau.data.sampling import (
+    BatchKey,
+    EpochDraw,
+    EvalSampler,
+    TrainSampler,
+    Undersampling,
+    undersample_classes,
+    undersample_labels,
+)
+from fau.data.split import Split, Validation, split_fold
+from fau.data.targets import Targets, read_targets
+from fau.data.weights import Weights, balanced_weights, inverse_weights
+from fau.errors import FauError
+from fau.labels import EXPRESSIONS, label_set
+from fau.synthetic.recipe import RECIPES
+
+
+class FaceDataModule(LightningDataModule):
+    """Crops, labels and folds of one crop set.
+
+    Args:
+        crop_set: A synthetic corpus by its recipe's name, drawn on demand and cached (synthetic, synthetic-quick,
+            synthetic-tiny), or the path of a crop set.
+        label_set: The action units to train, by the name of their set: bp4d12, disfa8, affwild12, synthetic18.
+        protocol: How groups are divided: kfold (even label counts), consecutive, a published division by name, or the
+            path of a .json file that lists the groups of each fold.
+        folds: Number of folds; null takes the protocol's own, which is 5 for kfold and consecutive.
+        fold: The fold to test, counted from 1.
+        seed: Seed of validation groups, order, undersampling and augmentation; the folds themselves do not move.
+        validation: Where the groups come from that choose the checkpoint: groups (cut from the training groups), none
+            (train on all of them and take the last epoch), or test (select on the test fold, as some papers do; such
+            rows are marked).
+        validation_share: Share of the training groups that validate; at least two do.
+        holdout: Groups outside all folds: their share of all groups, or a list of their names; null for none.
+        batch_size: Samples a step over all processes together.
+        num_workers: Processes that load batches, for each training process; null chooses by cores and accelerator.
+        augment: Augmentation of training crops: a recipe (default, geometry, flip), the path of a pipeline saved by
+            albumentations, or null for none.
+        undersample: What is cut in training, drawn anew each epoch: none, classes (frames that show only common action
+            units, or none), expressions (common expressions, to even sets; frames without one are left out).
+        undersample_ratio: How far to cut, as a multiple of the rarest label's count; 1 cuts most.
+        weights: Weights of the positives against imbalance: none, balanced (coded / (2 positives)) or inverse (in
+            inverse proportion to the rate, their sum being the number of labels).
+        weights_from: Counts behind the weights: natural (the training groups) or sampled (what undersampling keeps of
+            them, in expectation over epochs); null takes sampled when undersampling is on.
+        occurrence_threshold: Least intensity, 1..5, that counts as present; null takes occurrence as the crop set
+            codes it.
+        landmarks: Landmarks that batches carry: none, 49, 68 or 478 points.
+    """
+
+    def __init__(
+        self,
+        crop_set: str = "synthetic",
+        label_set: str = "bp4d12",
+        protocol: str = "kfold",
+        folds: int | None = None,
+        fold: int = 1,
+        seed: int = 0,
+        validation: Validation = "groups",
+        validation_share: float = 0.2,
+        holdout: float | list[str] | None = None,
+        batch_size: int = 256,
+        num_workers: int | None = None,
+        augment: str | None = "default",
+        undersample: Literal["none", "classes", "expressions"] = "none",
+        undersample_ratio: float = 1.0,
+        weights: Weights = "none",
+        weights_from: Literal["natural", "sampled"] | None = None,
+        occurrence_threshold: int | None = None,
+        landmarks: Literal["none", "49", "68", "478"] = "none",
+    ) -> None:
+        super().__init__()
+        self.crop_set = crop_set
+        self.label_set = label_set
+        self.protocol_name = protocol
+        self.folds = folds
+        self.fold = fold
+        self.seed = seed
+        self.validation: Validation = validation
+        self.validation_share = validation_share
+        self.holdout = holdout
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.augment = augment
+        self.undersample = undersample
+        self.undersample_ratio = undersample_ratio
+        self.weights: Weights = weights
+        self.weights_from = weights_from or ("natural" if undersample == "none" else "sampled")
+        self.occurrence_threshold = occurrence_threshold
+        self.landmarks = landmarks
+        self._cropset: CropSet | None = None
+
+    # What a run needs to know before and after training ---------------------------------------------------------------
+
+    @property
+    def aus(self) -> tuple[int, ...]:
+        """Action units of the label set, in output order; known before any data is read."""
+        return label_set(self.label_set)
+
+    @property
+    def labels(self) -> list[str]:
+        """Printed names of the action units, such as ``AU1``, in output order."""
+        return [f"AU{au}" for au in self.aus]
+
+    @property
+    def fold_count(self) -> int:
+        """Number of folds of the protocol; known before any data is read."""
+        return find_protocol(self.protocol_name, self.folds).folds
+
+    @property
+    def cropset(self) -> CropSet:
+        """The crop set; opened, and a synthetic one drawn, when first asked for."""
+        if self._cropset is None:
+            self._cropset = CropSet.open(_path_of(self.crop_set))
+        return self._cropset
+
+    def prepare_data(self) -> None:
+        """Draw the synthetic corpus if it is not there yet, and open the crop set."""
+        _ = self.cropset
+
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
+        """Read labels and divide the groups; all stages need the same, and a second call changes nothing.
+
+        Raises:
+            FauError: If settings, labels and crop set do not fit each other.
+        """
+        if hasattr(self, "split"):
+            return
+        _check_ranges(self)
+        check_landmarks(self.cropset, self.landmarks)
+        self.augmenter = None if self.augment is None else Augmenter(self.augment, self.seed, self.landmarks)
+        self.targets: Targets = read_targets(self.cropset, self.label_set, self.occurrence_threshold)
+        self.groups: NDArray[np.str_] = self.cropset.manifest["group"].to_numpy().astype(str)
+        self._protocol = find_protocol(self.protocol_name, self.folds)
+        split = split_fold(
+            self.cropset, self._protocol, self.fold, self.seed, self.validation, self.validation_share, self.holdout
+        )
+        self._check_positives(split)
+        self._undersampling = self._plan_undersampling(split)
+        self._draw = EpochDraw(split.train, self.seed, self.fold, self._undersampling)
+        self.split: Split = split
+
+    def _check_positives(self, split: Split) -> None:
+        positives = (self.targets.au[split.train] > 0).sum(0)
+        for label, count in zip(self.labels, positives, strict=True):
+            if not count:
+                raise FauError(
+                    f"{label} has no positive in the training part of fold {self.fold}; use a label set without it, "
+                    "fewer folds or more groups"
+                )
+
+    def _plan_undersampling(self, split: Split) -> Undersampling | None:
+        if self.undersample == "none":
+            return None
+        if self.undersample == "classes":
+            labels = self.targets.au[split.train] > 0
+            return undersample_labels(labels, self.targets.au_mask[split.train], self.undersample_ratio)
+        classes = self.targets.expression[split.train]
+        if not (classes >= 0).any():
+            raise FauError(f"crop set '{self.cropset.info.name}' has no expressions in training; set undersample: none")
+        return undersample_classes(classes, self.undersample_ratio)
+
+    def _counts(self, sampled: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return positives and coded samples of each action unit in training, (L,) each."""
+        share = self._undersampling.share if sampled and self._undersampling else np.ones(len(self.split.train))
+        positives = share @ self.targets.au[self.split.train]
+        coded = share @ self.targets.au_mask[self.split.train]
+        return positives, coded
+
+    def positive_weights(self) -> NDArray[np.float32] | None:
+        """Return the weights, float32 (L,), from coded labels of the fold's training groups; None without weighting.
+
+        Raises:
+            FauError: If what undersampling keeps holds no positive of an action unit.
+        """
+        if self.weights == "none":
+            return None
+        positives, coded = self._counts(sampled=self.weights_from == "sampled")
+        for label, count in zip(self.labels, positives, strict=True):
+            if not count:
+                raise FauError(f"undersampling keeps no positive of {label}; set weights_from: natural or another rule")
+        return (balanced_weights if self.weights == "balanced" else inverse_weights)(positives, coded)
+
+    @property
+    def kept(self) -> dict[str, dict[str, float]]:
+        """What undersampling keeps of the training part: frames and positives of each label, an epoch, expected.
+
+        Each entry is ``{"of": all, "kept": an epoch's}``; with nothing cut the two are equal.
+        """
+        of, _ = self._counts(sampled=False)
+        kept, _ = self._counts(sampled=True)
+        counts = {"frames": {"of": float(len(self.split.train)), "kept": float(self._draw.size)}}
+        pairs = zip(self.labels, of.tolist(), kept.tolist(), strict=True)
+        counts |= {label: {"of": a, "kept": round(b, 2)} for label, a, b in pairs}
+        if self.undersample == "expressions":
+            share = np.ones(len(self.split.train)) if self._undersampling is None else self._undersampling.share
+            for code, name in enumerate(EXPRESSIONS):
+                shown = self.targets.expression[self.split.train] == code
+                counts[name] = {"of": float(shown.sum()), "kept": round(float(share @ shown), 2)}
+        return counts
+
+    def kept_in(self, epoch: int) -> dict[str, int]:
+        """Return frames and positives of each action unit that one epoch, counted from 0, draws for training."""
+        rows = self._draw.chosen(epoch)
+        positives = self.targets.au[rows].sum(0).astype(int).tolist()
+        return {"frames": len(rows)} | dict(zip(self.labels, positives, strict=True))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the data of this run as plain JSON values, for the run id; after ``setup``.
+
+        Workers, paths and devices are not among it.
+        """
+        return {
+            "crop_set": self.cropset.id,
+            "label_set": self.label_set,
+            "aus": list(self.aus),
+            "occurrence_threshold": self.occurrence_threshold or self.cropset.info.occurrence_threshold,
+            "protocol": self._protocol.describe(),
+            "fold": self.fold,
+            "seed": self.seed,
+            "validation": self.validation,
+            "validation_share": self.validation_share if self.validation == "groups" else None,
+            "holdout": self.holdout,
+            "batch_size": self.batch_size,
+            "augment": None if self.augmenter is None else self.augmenter.describe(),
+            "undersample": self.undersample,
+            "undersample_ratio": None if self.undersample == "none" else self.undersample_ratio,
+            "weights": self.weights,
+            "weights_from": None if self.weights == "none" else self.weights_from,
+            "landmarks": self.landmarks,
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return what the run record says of the data beside ``describe``, as plain JSON values; after ``setup``."""
+        weights = self.positive_weights()
+        parts = {name: getattr(self.split, name) for name in ("train", "val", "test", "holdout")}
+        return {
+            "sizes": {name: len(rows) for name, rows in parts.items()},
+            "groups": {name: list(groups) for name, groups in self.split.groups.items()},
+            "kept": self.kept,
+            "weights": None if weights is None else dict(zip(self.labels, weights.tolist(), strict=True)),
+        }
+
+    # Loaders ----------------------------------------------------------------------------------------------------------
+
+    def train_dataloader(self) -> EpochLoader:
+        """Return the loader of training batches.
+
+        Raises:
+            FauError: If the global batch cannot be shared equally, or the training part is smaller than the number of
+                processes.
+        """
+        rank, world = self._place()
+        sampler = TrainSampler(self._draw, self.batch_size, rank, world)
+        if not len(sampler):
+            raise FauError(f"{self._draw.size} training samples are too few for {world} processes; use fewer devices")
+        return self._loader(sampler, self.augmenter)
+
+    def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
+        """Return the loader of validation batches; an empty list without a validation part."""
+        return self._eval_loader(self.split.val) if len(self.split.val) else []
+
+    def test_dataloader(self) -> EpochLoader:
+        """Return the loader of test batches."""
+        return self._eval_loader(self.split.test)
+
+    def holdout_dataloader(self) -> EpochLoader:
+        """Return the loader of the hold-out set.
+
+        Raises:
+            FauError: If there is none.
+        """
+        if not len(self.split.holdout):
+            raise FauError("there is no hold-out set; set holdout to a share of the groups or to a list of groups")
+        return self._eval_loader(self.split.holdout)
+
+    def _eval_loader(self, indices: NDArray[np.int64]) -> EpochLoader:
+        return self._loader(EvalSampler(indices, self.batch_size, *self._place()), None)
+
+    def _place(self) -> tuple[int, int]:
+        """Return this process's rank and the number of processes, once the global batch is known to divide."""
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        if self.batch_size % world:
+            raise FauError(
+                f"batch_size {self.batch_size} is the batch of all processes together and cannot be shared equally by "
+                f"{world}; use a multiple of {world}"
+            )
+        return rank, world
+
+    def _loader(self, sampler: Sampler[BatchKey], augmenter: Augmenter | None) -> EpochLoader:
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        processes = self.trainer.num_devices if self.trainer else 1
+        workers = default_workers(on_gpu, processes) if self.num_workers is None else self.num_workers
+        dataset = BatchDataset(self.cropset, self.targets, self.landmarks, augmenter)
+        return EpochLoader(dataset, sampler, workers, pin_memory=on_gpu and torch.cuda.is_available())
+
+
+def _path_of(crop_set: str) -> Path:
+    if crop_set not in RECIPES:
+        return Path(crop_set)
+    from fau.synthetic.corpus import default_cropset  # the renderer is of no use to a crop set on disk
+
+    return default_cropset(crop_set)
+
+
+def _check_ranges(data: FaceDataModule) -> None:
+    if data.batch_size < 1:
+        raise FauError(f"batch_size {data.batch_size} is too small; give 1 or more")
+    if data.num_workers is not None and data.num_workers < 0:
+        raise FauError(f"num_workers {data.num_workers} is negative; give 0 or more, or null")
+    if data.seed < 0:
+        raise FauError(f"seed {data.seed} is negative; give 0 or more")
+    if data.undersample_ratio < 1:
+        raise FauError(f"undersample_ratio {data.undersample_ratio} is below 1, the count of the rarest label")
+    if data.weights_from == "sampled" and data.undersample == "none" and data.weights != "none":
+        raise FauError("weights_from: sampled needs undersampling; set undersample: classes, or weights_from: natural")

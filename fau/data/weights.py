@@ -1,0 +1,31 @@
+"""Weights against imbalance, from coded labels only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = Literal["none", "balanced", "inverse"]
+
+
+def balanced_weights(positives: NDArray[np.float64], coded: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return N / (2 N_pos) of each label: the positive half of the usual balanced class weight.
+
+    Args:
+        positives: Shape (L,), coded positives of each label, above 0; may be expected counts.
+        coded: Shape (L,), coded samples of each label.
+    """
+    return (coded / (2.0 * positives)).astype(np.float32)
+
+
+def inverse_weights(positives: NDArray[np.float64], coded: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return weights in inverse proportion to each label's rate that sum to the number of labels (JAA-Net, ME-GraphAU).
+
+    Args:
+        positives: Shape (L,), coded positives of each label, above 0; may be expected counts.
+        coded: Shape (L,), coded samples of each label.
+    """
+    inverse = coded / positives
+    return np.asarray(inverse * (len(inverse) / inverse.sum()), dtype=np.float32)
