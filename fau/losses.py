@@ -2,37 +2,38 @@
 
 Each function returns a ``MaskedSum``: the sum over what is coded, and its number. One process takes ``.mean()``. Under
 DDP, which averages the gradients of its processes, the mean over the global batch is
-``.mean(over=all_reduce(coded) / world_size)``: then every coded label weighs the same, whatever process it fell to.
+``.mean(over=all_reduce(count) / world_size)``: then every coded label weighs the same, whatever process it fell to.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 
-class MaskedSum(NamedTuple):
+@dataclass(frozen=True)
+class MaskedSum:
     """A loss before its division.
 
     Attributes:
         total: Scalar, the sum over the coded labels; connected to the logits even where nothing is coded, so that the
             gradient is then zero and no process of a DDP group goes without one.
-        coded: Scalar, the number of coded labels.
+        count: Scalar, the number of coded labels.
     """
 
     total: Tensor
-    coded: Tensor
+    count: Tensor
 
     def mean(self, over: Tensor | None = None) -> Tensor:
         """Return the mean over the coded labels, 0 where there are none.
 
         Args:
-            over: Divide by this instead of ``coded``, such as its mean over all processes.
+            over: Divide by this instead of ``count``, such as its mean over all processes.
         """
-        return self.total / (self.coded if over is None else over).clamp(min=torch.finfo(self.total.dtype).tiny)
+        return self.total / (self.count if over is None else over).clamp(min=torch.finfo(self.total.dtype).tiny)
 
 
 def _full_precision(logits: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ def masked_bce(
         mask: (B, L) bool, True where coded.
         positive_weight: (L,) factors of the positive terms alone (their equations 3 and 4).
         label_weight: (L,) factors of a label's whole term, as in ME-GraphAU, where they sum to L. They do not enter
-            ``coded``.
+            ``count``.
     """
     logits = torch.where(mask, _full_precision(logits), 0.0)
     target = torch.where(mask, target.to(logits.dtype), 0.0)
@@ -79,7 +80,7 @@ def masked_cross_entropy(logits: Tensor, target: Tensor, missing: int = -1) -> M
         target: (B,) int64, a class or ``missing``.
         missing: The target of a sample that is not coded.
     """
-    known = target != missing
-    logits = torch.where(known.unsqueeze(1), _full_precision(logits), 0.0)
+    coded = target != missing
+    logits = torch.where(coded.unsqueeze(1), _full_precision(logits), 0.0)
     total = functional.cross_entropy(logits, target, ignore_index=missing, reduction="sum")
-    return MaskedSum(total, known.sum().to(total.dtype))
+    return MaskedSum(total, coded.sum().to(total.dtype))

@@ -16,7 +16,7 @@ tests compare with them.) NumPy alone, so that reports can use it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,22 +29,6 @@ Ints = npt.NDArray[np.integer]
 Counts64 = npt.NDArray[np.int64]
 
 METRICS = ("f1", "accuracy", "roc_auc", "average_precision")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """True and false positives and negatives by group and label.
-
-    Attributes:
-        groups: (G,) names, sorted.
-        tp: (G, L) int64; the other three likewise.
-    """
-
-    groups: npt.NDArray[np.str_]
-    tp: Counts64
-    fp: Counts64
-    fn: Counts64
-    tn: Counts64
 
 
 def unique_samples(index: Ints, *arrays: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.generic], ...]:
@@ -60,7 +44,7 @@ def unique_samples(index: Ints, *arrays: npt.NDArray[np.generic]) -> tuple[npt.N
 
 def group_counts(
     score: Floats, label: Ints, mask: Bools, groups: Sequence[str] | npt.NDArray[np.str_], threshold: float = 0.5
-) -> Counts:
+) -> dict[str, npt.NDArray[Any]]:
     """Count hits and misses of every label within every group.
 
     Args:
@@ -69,6 +53,9 @@ def group_counts(
         mask: (N, L), True where coded.
         groups: (N,) name of each sample's group, such as its subject.
         threshold: The least score that is positive.
+
+    Returns:
+        ``groups``: (G,) names, sorted; ``tp``, ``fp``, ``fn``, ``tn``: (G, L) int64.
     """
     positive = _checked(score, label, mask) >= threshold
     names, place = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
@@ -79,9 +66,13 @@ def group_counts(
         np.add.at(total, place, cells & mask)
         return total
 
-    return Counts(
-        names, count(positive & truth), count(positive & ~truth), count(~positive & truth), count(~positive & ~truth)
-    )
+    return {
+        "groups": names,
+        "tp": count(positive & truth),
+        "fp": count(positive & ~truth),
+        "fn": count(~positive & truth),
+        "tn": count(~positive & ~truth),
+    }
 
 
 def absent_labels(label: Ints, mask: Bools, labels: Sequence[str]) -> list[str]:
