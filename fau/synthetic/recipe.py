@@ -32,7 +32,7 @@ class Recipe:
         uncoded_blocks: Share of (sequence, AU) pairs that nobody coded: null over the whole sequence.
         uncoded_frames: Share of frames in which no AU was coded. Where a hand or a mask covers a part of the face, the
             AUs of that part are null as well; together about 6 % of the AU labels are null.
-        expressiveness: Standard deviation of the logarithm of a subject's expressiveness.
+        expressiveness: Standard deviation of the logarithm of a subject's expressiveness, in general and again per AU.
         noise: Standard deviation of the frame-to-frame tremor of drawn intensities, in intensity steps.
         coder_bias: Standard deviation of the coder's leniency, per sequence and AU, in intensity steps.
         glasses: Share of subjects with glasses.
@@ -48,14 +48,14 @@ class Recipe:
     size: int = 112
     seed: int = 0
     occurrence_threshold: int = 2
-    uncoded_blocks: float = 0.03
+    uncoded_blocks: float = 0.02
     uncoded_frames: float = 0.01
     expressiveness: float = 0.2
     noise: float = 0.1
     coder_bias: float = 0.2
     glasses: float = 0.15
-    hand: float = 0.04
-    mask: float = 0.03
+    hand: float = 0.03
+    mask: float = 0.02
     version: int = GENERATOR_VERSION
 
     def __post_init__(self) -> None:

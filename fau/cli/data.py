@@ -1,0 +1,150 @@
+"""``fau-data``: make, check and look at crop sets."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from time import perf_counter
+
+from fau.cli._main import EXIT_TERMINATED, guarded
+from fau.errors import FauError
+from fau.synthetic.recipe import RECIPES, Recipe, named_recipe
+
+PROGRAM = "fau-data"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run ``fau-data``.
+
+    Args:
+        argv: Arguments after the program's name; those of the process when None.
+
+    Returns:
+        Exit status: 0 well, 1 when ``check`` finds a fault, 2 after bad input.
+    """
+    options = _parser().parse_args(argv)
+    return guarded(PROGRAM, lambda: int(options.run(options)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="Make, check and look at crop sets.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    make = commands.add_parser("synthesize", help="draw a corpus of faces", description=_SYNTHESIZE)
+    make.add_argument("out", type=Path, metavar="OUT", help="folder to make; it must not exist")
+    _add_recipe(make)
+    make.add_argument("--workers", type=int, metavar="N", help="processes; 0 draws in this one (default: one a core)")
+    make.add_argument("--quiet", action="store_true", help="print nothing when done")
+    make.set_defaults(run=_synthesize)
+
+    verify = commands.add_parser("check", help="verify a crop set to the last pixel")
+    verify.add_argument("path", type=Path, metavar="PATH", help="folder of the crop set")
+    verify.set_defaults(run=_check)
+
+    sheet = commands.add_parser("preview", help="draw contact sheets: subjects x expressions, each AU at 0..5")
+    sheet.add_argument("out", type=Path, metavar="OUT", help="folder for the pictures")
+    sheet.add_argument("--size", type=int, default=224, metavar="PX", help="size of a face (default: 224)")
+    sheet.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the people (default: 0)")
+    sheet.set_defaults(run=_preview)
+
+    tell = commands.add_parser("info", help="say what a crop set holds, with label rates")
+    tell.add_argument("path", metavar="PATH", help="folder of a crop set, or the name of a recipe (labels alone)")
+    tell.set_defaults(run=_info)
+    return parser
+
+
+_SYNTHESIZE = (
+    "Draw a corpus of faces and write it as a crop set. The same settings and seed give the same bytes on any number "
+    "of workers. Settings that are not given are the recipe's."
+)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    default = RECIPES["synthetic"]
+    parser.add_argument("--recipe", default=default.name, metavar="NAME", help=f"one of {', '.join(RECIPES)}")
+    for flag, text in {
+        "subjects": "people",
+        "tasks": "sequences a subject, one a target expression",
+        "frames": "frames a sequence",
+        "seed": "seed of everything",
+        "size": "height and width of a crop in pixels",
+        "occurrence_threshold": "least intensity that counts as present",
+    }.items():
+        help_ = f"{text} (recipe synthetic: {getattr(default, flag)})"
+        parser.add_argument(f"--{flag.replace('_', '-')}", type=int, metavar="N", help=help_)
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    flags = ("subjects", "tasks", "frames", "seed", "size", "occurrence_threshold")
+    return named_recipe(options.recipe, **{flag: getattr(options, flag) for flag in flags})
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise SystemExit(EXIT_TERMINATED)  # an exception, so that temporary folders are removed on the way out
+
+
+def _synthesize(options: argparse.Namespace) -> int:
+    recipe = _recipe(options)
+    from fau.synthetic.corpus import synthesize
+
+    before = signal.signal(signal.SIGTERM, _terminate)
+    start = perf_counter()
+    try:
+        synthesize(recipe, options.out, options.workers)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted; nothing was written", file=sys.stderr)
+        return 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if not options.quiet:
+        seconds = perf_counter() - start
+        print(f"{options.out}: {recipe.crops} crops of {recipe.size} px in {seconds:.1f} s")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from fau.crops.store import CropSet
+
+    cropset = CropSet.open(options.path)
+    faults = cropset.faults()
+    for fault in faults:
+        print(f"{options.path}: {fault}")
+    if not faults:
+        print(f"{options.path}: {len(cropset)} crops, no faults, id {cropset.id}")
+    return 1 if faults else 0
+
+
+def _preview(options: argparse.Namespace) -> int:
+    from fau.synthetic.preview import contact_sheets
+
+    for file in contact_sheets(options.out, size=options.size, seed=options.seed):
+        print(file)
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from fau.crops.store import CropSet
+    from fau.crops.summary import print_summary, summarise
+
+    if options.path in RECIPES and not Path(options.path).exists():
+        from fau.synthetic.corpus import manifest_of
+
+        recipe = RECIPES[options.path]
+        title = f"{recipe.name}: {recipe.size} px, recipe {recipe.hash}, labels alone"
+        summary = summarise(manifest_of(recipe))
+    else:
+        cropset = CropSet.open(options.path)
+        title = f"{cropset.info.name} ({cropset.info.corpus}): {cropset.size} px, id {cropset.id}"
+        summary = summarise(cropset.manifest)
+    print_summary(Console(), title, summary)
+    return 0
+
+
+__all__ = ["FauError", "main"]
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""Making the synthetic corpus: labels and pictures to a crop set, on several processes, the same bytes on any number."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fau.crops.store import CropSetInfo, CropSetWriter
+from fau.errors import FauError
+from fau.labels import au_column, intensity_column
+from fau.synthetic.background import AUS
+from fau.synthetic.identity import Identity, make_identity
+from fau.synthetic.recipe import RECIPES, Recipe, named_recipe
+from fau.synthetic.render import render
+from fau.synthetic.sequences import (
+    STREAM_FRAME,
+    STREAM_IDENTITY,
+    STREAM_VIEW,
+    Sequence,
+    make_person,
+    make_sequence,
+    stream,
+)
+from fau.synthetic.view import sample_view
+
+SMALL: Final = 1000  # crops that one process draws before a second has started
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some sequences of one subject: what a worker draws at a time."""
+
+    recipe: Recipe
+    subject: int
+    tasks: range
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Crops (n, size, size, 3), landmarks (n, 478, 2) and manifest rows of a chunk, in order."""
+
+    crops: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    rows: list[dict[str, Any]]
+
+
+def synthesize(recipe: Recipe, out: Path, workers: int | None = None, progress: bool = True) -> Path:
+    """Draw a corpus and write it as a crop set.
+
+    Crops go to disk as they come and in order, so that memory stays bounded and the bytes do not depend on ``workers``.
+    Stopped by an error or Ctrl-C it leaves nothing behind.
+
+    Args:
+        recipe: What to draw.
+        out: The crop set's folder; it must not exist.
+        workers: Processes; 0 draws in this one; None takes one a core.
+        progress: Show a progress bar on stderr where that is a terminal.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        FauError: If ``out`` exists or cannot be written, the disk is full, or a worker dies.
+    """
+    workers = _available_cores() if workers is None else workers
+    if workers < 0:
+        raise FauError(f"workers = {workers}; give 0 for this process or a number of processes")
+    info = CropSetInfo(
+        corpus="synthetic",
+        name=recipe.name,
+        recipe=recipe.as_dict(),
+        size=recipe.size,
+        aus=AUS,
+        occurrence_threshold=recipe.occurrence_threshold,
+    )
+    chunks = _chunks(recipe, workers)
+    bar = Progress(
+        TextColumn("drawing faces"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not (progress and sys.stderr.isatty()),
+        transient=True,
+    )
+    with CropSetWriter(out, info) as writer, bar:
+        task = bar.add_task("", total=recipe.crops)
+        for drawn in _draw_all(chunks, workers):
+            writer.append(drawn.crops, drawn.landmarks, drawn.rows)
+            bar.advance(task, len(drawn.rows))
+    return out
+
+
+def default_cropset(name: str) -> Path:
+    """Return the crop set of a named recipe, drawn once and kept in the user's cache.
+
+    It lies in ``$FAU_CACHE``, else ``$XDG_CACHE_HOME/fau``, else ``~/.cache/fau``, under ``cropsets``, named after the
+    recipe and its hash. Several processes may ask at once: one draws, the others wait.
+
+    Args:
+        name: A key of ``RECIPES``.
+
+    Raises:
+        FauError: If no recipe has that name or the cache cannot be written.
+    """
+    recipe = named_recipe(name)
+    folder = cache_folder() / "cropsets"
+    out = folder / f"{name}-{recipe.hash}"
+    if out.exists():
+        return out
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{out.name}.lock"):
+            if not out.exists():
+                print(f"drawing the crop set '{name}' ({recipe.crops} crops), kept in {out}", file=sys.stderr)
+                _draw_apart(recipe, out)
+    except OSError as error:
+        raise FauError(f"cannot write to '{folder}': {error.strerror or error}; set FAU_CACHE to a folder") from error
+    return out
+
+
+def cache_folder() -> Path:
+    """Return where fau keeps what can be made again."""
+    if "FAU_CACHE" in os.environ:
+        return Path(os.environ["FAU_CACHE"])
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "fau"
+
+
+def draw_sequence(recipe: Recipe, sequence: Sequence) -> Drawn:
+    """Draw the frames of one sequence with their landmarks and manifest rows."""
+    identity = _identity(recipe, sequence.subject)
+    rng = stream(recipe, STREAM_VIEW, sequence.subject, sequence.task)
+    view = sample_view(rng, sequence.occluder)
+    crops = np.empty((recipe.frames, recipe.size, recipe.size, 3), np.uint8)
+    landmarks = np.empty((recipe.frames, 478, 2), np.float32)
+    rows = []
+    for frame in range(recipe.frames):
+        seen = view.drift(rng, float(sequence.time[frame]))
+        noise = stream(recipe, STREAM_FRAME, sequence.subject, sequence.task, frame)
+        picture = render(identity, sequence.drawn[frame], seen, recipe.size, noise)
+        crops[frame], landmarks[frame] = picture.image, picture.landmarks
+        rows.append(_row(recipe, sequence, frame, (seen.yaw, seen.pitch, seen.roll)))
+    return Drawn(crops, landmarks, rows)
+
+
+def _row(recipe: Recipe, sequence: Sequence, frame: int, pose: tuple[float, float, float]) -> dict[str, Any]:
+    subject = f"S{sequence.subject:03d}"
+    name = f"{subject}/T{sequence.task}"
+    row: dict[str, Any] = {"id": f"{name}/{frame:03d}", "group": subject, "subject": subject, "sequence": name}
+    row["frame"] = frame
+    for au, coded, known in zip(AUS, sequence.coded[frame].tolist(), sequence.known[frame].tolist(), strict=True):
+        row[au_column(au)] = int(coded >= recipe.occurrence_threshold) if known else None
+        row[intensity_column(au)] = float(coded) if known else None
+    row["expression"] = sequence.expression[frame]
+    row["valence"], row["arousal"] = float(sequence.valence[frame]), float(sequence.arousal[frame])
+    row["yaw"], row["pitch"], row["roll"] = (float(angle) for angle in pose)
+    return row
+
+
+@lru_cache(maxsize=2)
+def _identity(recipe: Recipe, subject: int) -> Identity:
+    return make_identity(stream(recipe, STREAM_IDENTITY, subject))
+
+
+def _draw_chunk(chunk: _Chunk) -> Drawn:
+    person = make_person(chunk.recipe, chunk.subject)
+    parts = [
+        draw_sequence(chunk.recipe, make_sequence(chunk.recipe, person, chunk.subject, task)) for task in chunk.tasks
+    ]
+    return Drawn(
+        np.concatenate([part.crops for part in parts]),
+        np.concatenate([part.landmarks for part in parts]),
+        [row for part in parts for row in part.rows],
+    )
+
+
+def _chunks(recipe: Recipe, workers: int) -> list[_Chunk]:
+    """Cut the corpus into chunks: whole subjects, less where that would leave workers idle or hold too much memory."""
+    per_sequence = recipe.frames * recipe.size**2 * 3
+    step = max(1, min(recipe.tasks, 2**25 // per_sequence))  # at most 32 MiB of crops a chunk
+    if workers > 1 and recipe.subjects < 8 * workers:
+        step = min(step, max(1, recipe.subjects * recipe.tasks // (8 * workers)))
+    return [
+        _Chunk(recipe, subject, range(first, min(first + step, recipe.tasks + 1)))
+        for subject in range(1, recipe.subjects + 1)
+        for first in range(1, recipe.tasks + 1, step)
+    ]
+
+
+def _draw_all(chunks: list[_Chunk], workers: int) -> Iterator[Drawn]:
+    """Draw chunks and yield them in order, at most two a worker ahead of the reader."""
+    if workers == 0:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            yield from map(_draw_chunk, chunks)
+        finally:
+            cv2.setNumThreads(threads)
+        return
+    # Spawned, not forked: the caller may hold threads, locks or a CUDA context.
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn"), initializer=_start_worker)
+    ahead: deque[Future[Drawn]] = deque()
+    waiting = iter(chunks)
+    try:
+        for chunk in waiting:
+            ahead.append(pool.submit(_draw_chunk, chunk))
+            if len(ahead) >= 2 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    except BrokenProcessPool as error:
+        raise FauError("a worker process died, perhaps for want of memory; try with fewer workers") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tidies up
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End a worker whose parent was killed, which otherwise waits for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _draw_apart(recipe: Recipe, out: Path) -> None:
+    """Draw a named recipe from within somebody else's program.
+
+    A pool of spawned workers imports the caller's main module, which runs an unguarded script again and again. So a
+    large corpus is drawn by a program of its own.
+    """
+    if recipe.crops <= SMALL:
+        synthesize(recipe, out, workers=0)
+        return
+    command = [sys.executable, "-m", "fau.cli.data", "synthesize", str(out), "--recipe", recipe.name, "--quiet"]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise FauError(f"the crop set '{recipe.name}' could not be drawn (exit status {code}); see the message above")
+
+
+def _available_cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+__all__ = ["RECIPES", "Drawn", "cache_folder", "default_cropset", "draw_sequence", "synthesize"]
