@@ -9,7 +9,6 @@ from pathlib import Path
 from time import perf_counter
 
 from fau.cli._main import EXIT_TERMINATED, guarded
-from fau.errors import FauError
 from fau.synthetic.recipe import RECIPES, Recipe, named_recipe
 
 PROGRAM = "fau-data"
@@ -131,11 +130,11 @@ def _info(options: argparse.Namespace) -> int:
     from fau.crops.summary import print_summary, summarise
 
     if options.path in RECIPES and not Path(options.path).exists():
-        from fau.synthetic.corpus import manifest_of
+        from fau.synthetic.rows import labels_manifest
 
         recipe = RECIPES[options.path]
         title = f"{recipe.name}: {recipe.size} px, recipe {recipe.hash}, labels alone"
-        summary = summarise(manifest_of(recipe))
+        summary = summarise(labels_manifest(recipe))
     else:
         cropset = CropSet.open(options.path)
         title = f"{cropset.info.name} ({cropset.info.corpus}): {cropset.size} px, id {cropset.id}"
@@ -143,8 +142,6 @@ def _info(options: argparse.Namespace) -> int:
     print_summary(Console(), title, summary)
     return 0
 
-
-__all__ = ["FauError", "main"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Final
 
@@ -66,10 +66,10 @@ class Background:
     thresholds: NDArray[np.float64]
     correlation: NDArray[np.float64]
 
-    @property
+    @cached_property
     def factor(self) -> NDArray[np.float64]:
         """A matrix whose product with independent standard normals has the correlation."""
-        return np.linalg.cholesky(self.correlation + 1e-9 * np.eye(len(self.correlation)))
+        return np.asarray(np.linalg.cholesky(self.correlation), np.float64)
 
 
 @cache

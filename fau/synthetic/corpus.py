@@ -1,4 +1,4 @@
-"""Making the synthetic corpus: labels and pictures to a crop set, on several processes, the same bytes on any number."""
+"""Making the synthetic corpus: labels and pictures to a crop set, on any number of processes the same bytes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fau.crops.store import CropSetInfo, CropSetWriter
 from fau.errors import FauError
-from fau.labels import au_column, intensity_column
 from fau.synthetic.background import AUS
 from fau.synthetic.identity import Identity, make_identity
 from fau.synthetic.recipe import RECIPES, Recipe, named_recipe
 from fau.synthetic.render import render
+from fau.synthetic.rows import manifest_row
 from fau.synthetic.sequences import (
     STREAM_FRAME,
     STREAM_IDENTITY,
@@ -131,7 +131,7 @@ def default_cropset(name: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{out.name}.lock"):
             if not out.exists():
-                print(f"drawing the crop set '{name}' ({recipe.crops} crops), kept in {out}", file=sys.stderr)
+                sys.stderr.write(f"drawing the crop set '{name}' ({recipe.crops} crops), kept in {out}\n")
                 _draw_apart(recipe, out)
     except OSError as error:
         raise FauError(f"cannot write to '{folder}': {error.strerror or error}; set FAU_CACHE to a folder") from error
@@ -159,22 +159,8 @@ def draw_sequence(recipe: Recipe, sequence: Sequence) -> Drawn:
         noise = stream(recipe, STREAM_FRAME, sequence.subject, sequence.task, frame)
         picture = render(identity, sequence.drawn[frame], seen, recipe.size, noise)
         crops[frame], landmarks[frame] = picture.image, picture.landmarks
-        rows.append(_row(recipe, sequence, frame, (seen.yaw, seen.pitch, seen.roll)))
+        rows.append(manifest_row(recipe, sequence, frame, (seen.yaw, seen.pitch, seen.roll)))
     return Drawn(crops, landmarks, rows)
-
-
-def _row(recipe: Recipe, sequence: Sequence, frame: int, pose: tuple[float, float, float]) -> dict[str, Any]:
-    subject = f"S{sequence.subject:03d}"
-    name = f"{subject}/T{sequence.task}"
-    row: dict[str, Any] = {"id": f"{name}/{frame:03d}", "group": subject, "subject": subject, "sequence": name}
-    row["frame"] = frame
-    for au, coded, known in zip(AUS, sequence.coded[frame].tolist(), sequence.known[frame].tolist(), strict=True):
-        row[au_column(au)] = int(coded >= recipe.occurrence_threshold) if known else None
-        row[intensity_column(au)] = float(coded) if known else None
-    row["expression"] = sequence.expression[frame]
-    row["valence"], row["arousal"] = float(sequence.valence[frame]), float(sequence.arousal[frame])
-    row["yaw"], row["pitch"], row["roll"] = (float(angle) for angle in pose)
-    return row
 
 
 @lru_cache(maxsize=2)
