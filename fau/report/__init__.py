@@ -1,1 +1,1 @@
-"""Run directories to tables and pages; opens without torch."""
+"""From run directories to tables, figures and one page that opens offline. No torch anywhere in here."""

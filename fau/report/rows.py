@@ -1,0 +1,238 @@
+"""Rows of a report: the runs of one configuration over folds and seeds, pooled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fau.report.load import Run
+from fau.report.ranking import Ranking, average
+from fau.stats import Estimate, accuracy, f1_intervals, f1_scores, macro_mean
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row against the reference, over what both tested.
+
+    Attributes:
+        difference: F1 of the row less that of the reference.
+        p: p of the macro difference, adjusted over the rows (Holm).
+        p_raw: The same, not adjusted.
+        label_p: p of each label, adjusted over labels and rows (Holm).
+        groups: Number of groups that both tested.
+        seeds: Seeds that both trained.
+        exact: Whether every swap was enumerated.
+        note: What the comparison leaves out; empty if nothing.
+    """
+
+    difference: Estimate
+    p: float
+    p_raw: float
+    label_p: tuple[float, ...]
+    groups: int
+    seeds: tuple[int, ...]
+    exact: bool
+    note: str = ""
+
+
+@dataclass
+class Row:
+    """One configuration of an experiment.
+
+    Attributes:
+        name: The configuration.
+        runs: Its finished runs that are used, one per seed and fold.
+        all_runs: Every run found of it, finished or not.
+        labels: Label names, in the order of the counts.
+        groups: Groups that every used seed tested, sorted.
+        seeds: Seeds used: those with the most folds.
+        folds: Folds of these seeds.
+        expected_folds: Number of folds that the protocol has.
+        counts: ``(seeds, groups, labels, 4)`` TP, FP, FN, TN.
+        estimate: Pooled F1 with intervals.
+        fold_mean: Macro F1 of each run, averaged: the literature's number.
+        fold_values: Macro F1 of each run, seed by seed.
+        label_fold_mean: F1 per label, averaged over runs.
+        accuracy: Pooled accuracy, averaged over labels.
+        ranking: Threshold-free scores averaged over runs.
+        comparison: Against the reference; None for the reference itself and where nothing can be compared.
+        marks: Marks that the row carries in every table, keys of ``MARKS``.
+        notes: Remarks on the row.
+    """
+
+    name: str
+    runs: list[Run]
+    all_runs: list[Run]
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    seeds: tuple[int, ...]
+    folds: tuple[int, ...]
+    expected_folds: int
+    counts: NDArray[np.int64]
+    estimate: Estimate
+    fold_mean: float
+    fold_values: tuple[float, ...]
+    label_fold_mean: tuple[float, ...]
+    accuracy: float
+    ranking: Ranking | None
+    comparison: Comparison | None = None
+    marks: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of all used runs together, s."""
+        times = [float(run["wall_s"]) for run in self.runs if run["wall_s"] is not None]
+        return sum(times) if times else None
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Median training rate over runs."""
+        rates = [float(run["images_per_s"]) for run in self.runs if run["images_per_s"] is not None]
+        return median(rates) if rates else None
+
+    @property
+    def parameters(self) -> int | None:
+        """Number of the network's parameters."""
+        number = self.runs[0]["parameters"]
+        return None if number is None else int(number)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Labels without a coded positive: left out of the mean."""
+        pairs = zip(self.labels, self.estimate.labels, strict=True)
+        return tuple(label for label, interval in pairs if np.isnan(interval.value))
+
+
+MARKS: dict[str, str] = {
+    "†": "the checkpoint was chosen on the test fold: the score is too high by an unknown amount",
+    "‡": "images were enlarged to the network's input size",
+    "§": "other subjects than the reference: the difference is over those that both tested",
+    "¶": "not all folds (or seeds) are finished",
+}
+
+
+def build_row(name: str, all_runs: list[Run], notes: list[str]) -> Row | None:
+    """Pool the finished runs of one configuration.
+
+    Seeds with fewer finished folds than the others are left out, since their F1 is over other subjects.
+
+    Args:
+        name: Of the row.
+        all_runs: Its runs, finished or not.
+        notes: Receives remarks on what was left out.
+
+    Returns:
+        The row, or None if no run is finished.
+    """
+    done = _latest(name, [run for run in all_runs if run.status == "done"], notes)
+    done = _same_labels(name, done, notes)
+    if not done:
+        return None
+    folds_of: dict[int, set[int]] = {}
+    for run in done:
+        folds_of.setdefault(run.seed, set()).add(run.fold)
+    most = max(folds_of.values(), key=len)
+    seeds = tuple(sorted(seed for seed, folds in folds_of.items() if folds == most))
+    short = sorted(set(folds_of) - set(seeds))
+    if short:
+        notes.append(f"row '{name}': seed {_listed(short)} left out, its finished folds are not those of the others")
+    runs = sorted((run for run in done if run.seed in seeds), key=lambda run: (run.seed, run.fold))
+    counts, groups = _pool(name, runs, seeds, notes)
+    if len(counts) < len(seeds):
+        seeds, runs = seeds[:1], [run for run in runs if run.seed == seeds[0]]
+    estimate = f1_intervals(counts[..., :3])
+    scores = [f1_scores(run.counts.sum(0)[:, :3]) for run in runs]
+    values = tuple(float(macro_mean(score)) for score in scores)
+    label_mean = tuple(float(macro_mean(column)) for column in np.array(scores).T)
+    kept = [run.ranking for run in runs if run.ranking is not None]
+    row = Row(
+        name=name,
+        runs=runs,
+        all_runs=all_runs,
+        labels=runs[0].labels,
+        groups=groups,
+        seeds=seeds,
+        folds=tuple(sorted(most)),
+        expected_folds=max(int(run["folds"] or run.fold) for run in done),
+        counts=counts,
+        estimate=estimate,
+        fold_mean=float(np.nanmean(values)) if not np.all(np.isnan(values)) else float("nan"),
+        fold_values=values,
+        label_fold_mean=label_mean,
+        accuracy=float(macro_mean(accuracy(counts.sum(1)).mean(0))),
+        ranking=average(kept) if len(kept) == len(runs) else None,
+    )
+    if any(run["selection"] == "test" for run in runs):
+        row.marks.add("†")
+    if any(run["upsampled"] or _enlarges(run["config"]) for run in runs):
+        row.marks.add("‡")
+    if len(row.folds) < row.expected_folds or short:
+        row.marks.add("¶")
+    for label, interval in zip(row.labels, estimate.labels, strict=True):
+        if interval.note and not np.isnan(interval.value):
+            row.notes.append(f"{label}: {interval.note}")
+    return row
+
+
+def _latest(name: str, runs: list[Run], notes: list[str]) -> list[Run]:
+    """Keep one run per seed and fold, the one started last."""
+    kept: dict[tuple[int, int], Run] = {}
+    for run in sorted(runs, key=lambda run: run.started):
+        kept[run.seed, run.fold] = run
+    if len(kept) < len(runs):
+        number = len(runs) - len(kept)
+        notes.append(
+            f"row '{name}': {number} run{'s' if number > 1 else ''} of the same seed and fold left out, the last one "
+            "started counts; give changed configurations another name"
+        )
+    return list(kept.values())
+
+
+def _same_labels(name: str, runs: list[Run], notes: list[str]) -> list[Run]:
+    kinds = {run.labels for run in runs}
+    if len(kinds) < 2:
+        return runs
+    first = max(sorted(kinds), key=lambda kind: sum(run.labels == kind for run in runs))
+    notes.append(f"row '{name}': runs of other labels than {', '.join(first)} left out")
+    return [run for run in runs if run.labels == first]
+
+
+def _pool(
+    name: str, runs: list[Run], seeds: tuple[int, ...], notes: list[str]
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Sum counts over folds: ``(seeds, groups, labels, 4)`` of the groups that every seed tested."""
+    tested: list[dict[str, NDArray[np.int64]]] = []
+    repeated = False
+    for seed in seeds:
+        sums: dict[str, NDArray[np.int64]] = {}
+        for run in runs:
+            if run.seed == seed:
+                repeated = repeated or bool(sums.keys() & set(run.groups))
+                for group, count in zip(run.groups, run.counts, strict=True):
+                    sums[group] = sums[group] + count if group in sums else count
+        tested.append(sums)
+    if repeated:
+        notes.append(f"row '{name}': some subjects are in the test part of several folds, their counts are summed")
+    groups = sorted(set.intersection(*(set(sums) for sums in tested)))
+    if not groups:
+        notes.append(f"row '{name}': its seeds have no test subject in common; seed {seeds[0]} alone counts")
+        return _pool(name, runs, seeds[:1], notes)
+    if any(len(sums) > len(groups) for sums in tested):
+        notes.append(f"row '{name}': its seeds tested different subjects; the {len(groups)} common ones count")
+    return np.stack([np.stack([sums[group] for group in groups]) for sums in tested]), tuple(groups)
+
+
+def _enlarges(config: Any) -> bool:
+    """Tell whether a configuration allows images to be enlarged."""
+    if isinstance(config, dict):
+        return any((key == "allow_upsample" and value is True) or _enlarges(value) for key, value in config.items())
+    return isinstance(config, list) and any(map(_enlarges, config))
+
+
+def _listed(values: list[int]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,38 @@
+"""Write a report's files, each whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fau.report.build import Report
+from fau.report.text import csv_labels, csv_rows, latex, markdown
+from fau.runs import write_atomically
+
+
+def write_report(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Write ``report.html``, ``report.md``, ``report.csv`` with ``report_labels.csv``, and ``report.tex``.
+
+    Args:
+        report: What to write.
+        folder: Created if missing.
+        formats: Of ``html``, ``md``, ``csv``, ``tex``.
+
+    Returns:
+        The files written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, str] = {}
+    if "html" in formats:
+        from fau.report.page import page  # plotly costs half a second
+
+        files["report.html"] = page(report, folder)
+    if "md" in formats:
+        files["report.md"] = markdown(report)
+    if "csv" in formats:
+        files |= {"report.csv": csv_rows(report), "report_labels.csv": csv_labels(report)}
+    if "tex" in formats:
+        files["report.tex"] = latex(report)
+    for name, content in files.items():
+        write_atomically(folder / name, content.encode())
+    return [folder / name for name in files]
