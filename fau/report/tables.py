@@ -83,7 +83,7 @@ def count(number: int | None) -> str:
 
 def row_label(row: Row) -> str:
     """Name of a row with its marks."""
-    return row.name + (" " + "".join(sorted(row.marks)) if row.marks else "")
+    return row.name + (" " + "".join(mark for mark in MARKS if mark in row.marks) if row.marks else "")
 
 
 def score_table(experiment: Experiment, level: float) -> Table:

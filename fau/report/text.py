@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 
 from fau.report.build import Experiment, Report
+from fau.report.rows import MARKS
 from fau.report.tables import MINUS, NONE, Table, all_tables, score_table
 from fau.stats import Interval, macro_mean, spread
 
@@ -154,7 +155,7 @@ def csv_rows(report: Report) -> str:
                 "parameters": row.parameters,
                 "images_per_s": row.images_per_second,
                 "absent_labels": " ".join(row.absent),
-                "marks": "".join(sorted(row.marks)),
+                "marks": "".join(mark for mark in MARKS if mark in row.marks),
             }
             lines.append(line)
     return _csv(lines)

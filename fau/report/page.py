@@ -1,0 +1,116 @@
+"""One page with figures and tables that opens offline: no request ever leaves it."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from fau.report import figures, tables
+from fau.report.build import Experiment, Report
+from fau.report.figures import View
+from fau.report.load import Run
+from fau.stats import f1_scores, macro_mean
+
+
+def page(report: Report, folder: Path) -> str:
+    """Return the page.
+
+    Args:
+        report: What it shows.
+        folder: Where it will lie; links to the runs are relative to it.
+    """
+    environment = Environment(
+        loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    sections = [_section(index, report, experiment, folder) for index, experiment in enumerate(report.experiments)]
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        sections=sections,
+        title=", ".join(experiment.name for experiment in report.experiments),
+        style=Markup(_source("report.css")),
+        script=Markup(_source("report.js")),
+        plotly=Markup(get_plotlyjs()),
+        drawings=Markup(_json({key: views for section in sections for key, views in section["drawings"].items()})),
+    )
+
+
+def _source(name: str) -> str:
+    return files("fau.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _section(index: int, report: Report, experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """Everything that the template needs of one experiment."""
+    prefix = f"e{index}"
+    drawings = {
+        f"{prefix}-forest": [View("", figures.forest(experiment))],
+        f"{prefix}-heat": figures.heat_maps(experiment),
+        f"{prefix}-curves": figures.learning_curves(experiment),
+        f"{prefix}-pr": figures.precision_recall(experiment),
+    }
+    scores = tables.score_table(experiment, report.level)
+    return {
+        "id": prefix,
+        "experiment": experiment,
+        "headline": headline(experiment, report.level),
+        "drawings": {
+            key: [{"label": view.label, "figure": json.loads(view.figure.to_json())} for view in views]
+            for key, views in drawings.items()
+            if views
+        },
+        "scores": scores,
+        "labels": tables.label_table(experiment),
+        "costs": tables.run_table(experiment),
+        "published": tables.published_table(experiment),
+        "runs": [_run_line(run, folder) for run in experiment.runs],
+        "clear": [bool(row.comparison and row.comparison.p < figures.ALPHA) for row in experiment.rows],
+    }
+
+
+def headline(experiment: Experiment, level: float) -> str:
+    """Say in one sentence what came out."""
+    reference = experiment.reference
+    macro = reference.estimate.macro
+    sentences = [f"The reference '{reference.name}' reaches macro F1 {tables.percent(macro.value)} %"]
+    if macro.estimable:
+        sentences[0] += f" ({100 * level:.0f} % interval {tables.percent(macro.low)} to {tables.percent(macro.high)})"
+    sentences[0] += f" on {len(reference.groups)} subjects."
+    compared = [row for row in experiment.rows if row.comparison is not None]
+    verdicts = {figures.BETTER: "Better", figures.WORSE: "Worse", figures.UNCLEAR: "Not told apart"}
+    for verdict, word in verdicts.items():
+        names = [row.name for row in compared if figures.verdict(row) == verdict]
+        if names:
+            sentences.append(f"{word}: {', '.join(names)}.")
+    return " ".join(sentences)
+
+
+def _run_line(run: Run, folder: Path) -> dict[str, Any]:
+    link = Path(os.path.relpath(run.path.absolute(), folder.absolute())).as_posix()
+    done = run.status == "done"
+    score = float(macro_mean(f1_scores(run.counts.sum(0)[:, :3]))) if done else np.nan
+    return {
+        "name": run.name,
+        "fold": run.fold,
+        "seed": run.seed,
+        "status": run.status,
+        "score": tables.percent(score),
+        "epochs": tables.NONE if run["epochs"] is None else run["epochs"],
+        "best": tables.NONE if run["best_epoch"] is None else int(run["best_epoch"]) + 1,
+        "time": tables.duration(run["wall_s"]),
+        "started": run.started[:16].replace("T", " "),
+        "link": link,
+        "files": [name for name in ("run.json", "config.yaml", "metrics.csv") if (run.path / name).exists()],
+    }
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the script element that it stands in."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("</", "<\\/").replace("<!--", "<\\u0021--")
