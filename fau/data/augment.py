@@ -25,6 +25,46 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else importing it asks a server 
 
 import albumentations as A  # noqa: N812
 
+
+class Similarity(A.DualTransform):  # type: ignore[misc] # albumentations is not typed
+    """Scales and rotates about the centre of the crop; the part of ``A.Affine`` that faces need, at half its cost.
+
+    ``A.Affine`` spends more time on building and comparing matrices than on warping a crop of 112 px. What turns in
+    from outside repeats the border: a black wedge would be an edge that no test crop has.
+
+    Args:
+        scale: Range of the factor; above 1 enlarges.
+        rotate: Range of the angle in degrees.
+        p: Probability of being applied.
+    """
+
+    _targets = (A.core.type_definitions.Targets.IMAGE, A.core.type_definitions.Targets.KEYPOINTS)
+
+    def __init__(
+        self, scale: tuple[float, float] = (0.9, 1.1), rotate: tuple[float, float] = (-10.0, 10.0), p: float = 1.0
+    ) -> None:
+        super().__init__(p=p)
+        self.scale = scale
+        self.rotate = rotate
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw one matrix, (2, 3), from pixels of the crop to pixels of the result."""
+        height, width = params["shape"][:2]
+        centre = ((width - 1) / 2, (height - 1) / 2)  # pixel centres are at integers
+        angle, scale = self.py_random.uniform(*self.rotate), self.py_random.uniform(*self.scale)
+        return {"matrix": cv2.getRotationMatrix2D(centre, angle, scale)}
+
+    def apply(self, img: NDArray[Any], matrix: NDArray[np.float64], **_: Any) -> NDArray[Any]:
+        """Warp a crop, bilinear."""
+        return cv2.warpAffine(img, matrix, (img.shape[1], img.shape[0]), borderMode=cv2.BORDER_REPLICATE)
+
+    def apply_to_keypoints(self, keypoints: NDArray[Any], matrix: NDArray[np.float64], **_: Any) -> NDArray[Any]:
+        """Move keypoints; their first two columns are x and y."""
+        moved = keypoints.copy()
+        moved[:, :2] = keypoints[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+        return moved
+
+
 Transforms = list[A.BasicTransform]
 _RECIPES: dict[str, Callable[[], Transforms]] = {}
 
@@ -57,9 +97,7 @@ def _flip() -> Transforms:
 @recipe("geometry")
 def _geometry() -> Transforms:
     """Flip, scale and rotate as in ``default``, without the colour jitter."""
-    # What turns in from outside repeats the border: a black wedge would be an edge that no test crop has.
-    affine = A.Affine(scale=(0.9, 1.1), rotate=(-10, 10), border_mode=cv2.BORDER_REPLICATE, p=1.0)
-    return [A.HorizontalFlip(p=0.5), affine]
+    return [A.HorizontalFlip(p=0.5), Similarity(scale=(0.9, 1.1), rotate=(-10.0, 10.0), p=1.0)]
 
 
 def recipes() -> list[str]:

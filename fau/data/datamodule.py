@@ -135,7 +135,7 @@ class FaceDataModule(LightningDataModule):
         """Draw the synthetic corpus if it is not there yet, and open the crop set."""
         _ = self.cropset
 
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
+    def setup(self, stage: str | None = None) -> None:
         """Read labels and divide the groups; all stages need the same, and a second call changes nothing.
 
         Raises:

@@ -101,6 +101,7 @@ class EpochLoader:
 
     def __init__(self, dataset: BatchDataset, sampler: Sampler[BatchKey], workers: int, pin_memory: bool) -> None:
         self.sampler = sampler
+        self.batch_sampler = None  # Lightning looks for it where there is a sampler
         self.dataset = dataset
         self._loader: DataLoader[Batch] = DataLoader(
             dataset,

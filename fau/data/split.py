@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -127,7 +128,9 @@ def _even_draw(shares: NDArray[np.float64], number: int, rng: np.random.Generato
     loses against any that does not.
     """
     count = len(shares)
-    candidates = max(1, min(_CANDIDATES, _MAX_CELLS // (number * shares.shape[1])))
+    # Of few groups few draws are compared, else the one best draw would come out for every seed.
+    candidates = min(_CANDIDATES, max(4, math.comb(count, number) // 4))
+    candidates = max(1, min(candidates, _MAX_CELLS // (number * shares.shape[1])))
     draws = np.stack([rng.permutation(count)[:number] for _ in range(candidates)])
     held = shares[draws].sum(1)
     uneven = ((held - number / count) ** 2).sum(1) + 1e6 * (held > 1 - 1e-9).sum(1)

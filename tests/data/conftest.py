@@ -17,7 +17,7 @@ AUS = LABEL_SETS["bp4d12"]
 RATES = np.array([0.3, 0.2, 0.25, 0.5, 0.55, 0.6, 0.55, 0.45, 0.2, 0.35, 0.15, 0.15])
 
 
-def write_cropset(
+def _write_cropset(
     path: Path, groups: int = 15, frames: int = 16, size: int = 24, uncoded: float = 0.1, seed: int = 0, **info: Any
 ) -> Path:
     """Write ``groups`` subjects of ``frames`` crops; every tenth crop has no landmarks."""
@@ -47,8 +47,14 @@ def write_cropset(
 
 
 @pytest.fixture(scope="session")
+def write_cropset() -> Callable[..., Path]:
+    """Return the function that writes a crop set."""
+    return _write_cropset
+
+
+@pytest.fixture(scope="session")
 def cropset_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_cropset(tmp_path_factory.mktemp("data") / "fake")
+    return _write_cropset(tmp_path_factory.mktemp("data") / "fake")
 
 
 @pytest.fixture(scope="session")
