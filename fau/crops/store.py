@@ -25,8 +25,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fau.crops.manifest import build_manifest, manifest_faults, manifest_schema
 from fau.errors import FauError
-from fau.labels import au_column, intensity_column
 
 FORMAT_VERSION = 1
 LANDMARK_POINTS = {"none": 0, "49": 49, "68": 68, "478": 478}
@@ -68,19 +68,6 @@ class _Stored:
     shards: list[dict[str, Any]]  # each: crops, landmarks (file names), count, sha256 of both
     manifest_sha256: str
     counts: dict[str, int] = field(default_factory=dict)
-
-
-def manifest_schema(aus: Sequence[int]) -> dict[str, type[pl.DataType]]:
-    """Return the columns of a manifest in order, with their types."""
-    schema: dict[str, type[pl.DataType]] = {
-        **{"id": pl.String, "group": pl.String, "subject": pl.String, "sequence": pl.String},
-        **{"frame": pl.Int32, "shard": pl.Int32, "row": pl.Int32},
-    }
-    schema |= {au_column(au): pl.Int8 for au in aus}
-    schema |= {intensity_column(au): pl.Float32 for au in aus}
-    schema |= {"expression": pl.String, "valence": pl.Float32, "arousal": pl.Float32}
-    schema |= {"yaw": pl.Float32, "pitch": pl.Float32, "roll": pl.Float32}
-    return schema
 
 
 class CropSetWriter:
@@ -154,6 +141,8 @@ class CropSetWriter:
                 f"crops {crops.shape} and landmarks {landmarks.shape} do not fit {len(rows)} rows of "
                 f"{size} px with {self._points} landmarks"
             )
+        if crops.dtype != np.uint8 or landmarks.dtype != np.float32:
+            raise FauError(f"crops are {crops.dtype} and landmarks {landmarks.dtype}; give uint8 and float32")
         for row in rows:
             unknown = row.keys() - self._schema.keys()
             if unknown:
@@ -187,7 +176,10 @@ class CropSetWriter:
             raise FauError(f"the crop set '{self._out}' has no rows; nothing was written")
         if self._pending:
             self._write_shard(self._pending)
-        manifest = pl.DataFrame(self._rows, schema=self._schema, orient="row")
+        try:
+            manifest = build_manifest(self._rows, self._info.aus)
+        except FauError as error:
+            raise FauError(f"the crop set '{self._out}' was not written: {error}") from None
         faults = manifest_faults(manifest, self._info.aus)
         if faults:
             raise FauError(f"the crop set '{self._out}' was not written: {faults[0]}")
@@ -248,9 +240,16 @@ class CropSet:
                     what = "is missing" if size is None else f"has {size} bytes instead of {shard[f'{kind}_bytes']}"
                     raise FauError(f"crop set '{path}' is damaged: {shard[kind]} {what}; make it again")
         manifest_file = path / "manifest.parquet"
-        if not manifest_file.exists() or _sha256_file(manifest_file) != stored.manifest_sha256:
+        if not manifest_file.exists():
+            raise FauError(f"crop set '{path}' is damaged: manifest.parquet is missing; make it again")
+        if _sha256_file(manifest_file) != stored.manifest_sha256:
             raise FauError(f"crop set '{path}' is damaged: manifest.parquet does not match its hash; make it again")
-        return cls(path, stored, pl.read_parquet(manifest_file))
+        manifest = pl.read_parquet(manifest_file)
+        if manifest.schema != pl.Schema(manifest_schema(stored.info.aus)):
+            raise FauError(
+                f"crop set '{path}' is damaged: manifest.parquet and cropset.json disagree on columns; make it again"
+            )
+        return cls(path, stored, manifest)
 
     def __len__(self) -> int:
         return self._stored.count
@@ -270,14 +269,27 @@ class CropSet:
     def _shard_crops(self, shard: int) -> NDArray[np.uint8]:
         array = self._crops[shard]
         if array is None:
-            array = self._crops[shard] = np.load(self.path / self._stored.shards[shard]["crops"], mmap_mode="r")
+            array = self._crops[shard] = self._map(shard, "crops", (self.size, self.size, 3), np.uint8)
         return array
 
     def _shard_landmarks(self, shard: int) -> NDArray[np.float32]:
         array = self._landmarks[shard]
         if array is None:
-            array = np.load(self.path / self._stored.shards[shard]["landmarks"], mmap_mode="r")
-            self._landmarks[shard] = array
+            points = LANDMARK_POINTS[self.info.landmark_set]
+            array = self._landmarks[shard] = self._map(shard, "landmarks", (points, 2), np.float32)
+        return array
+
+    def _map(self, shard: int, kind: str, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
+        entry = self._stored.shards[shard]
+        try:
+            array: NDArray[Any] = np.load(self.path / entry[kind], mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise FauError(f"crop set '{self.path}' is damaged: {entry[kind]} cannot be read; make it again") from error
+        if array.shape != (entry["count"], *shape) or array.dtype != dtype:
+            raise FauError(
+                f"crop set '{self.path}' is damaged: {entry[kind]} holds {array.dtype} {array.shape} instead of "
+                f"{np.dtype(dtype)} {(entry['count'], *shape)}; make it again"
+            )
         return array
 
     def crop(self, index: int) -> NDArray[np.uint8]:
@@ -312,10 +324,15 @@ class CropSet:
         for i, shard in enumerate(self._stored.shards):
             if per_shard.get(i, 0) != shard["count"]:
                 faults.append(f"shard {i} has {per_shard.get(i, 0)} manifest rows, cropset.json says {shard['count']}")
-            if _sha256_array(self._shard_crops(i)) != shard["crops_sha256"]:
-                faults.append(f"{shard['crops']} does not match its hash: pixels were changed")
-            if _sha256_array(self._shard_landmarks(i)) != shard["landmarks_sha256"]:
-                faults.append(f"{shard['landmarks']} does not match its hash: landmarks were changed")
+            for kind, read in (("crops", self._shard_crops), ("landmarks", self._shard_landmarks)):
+                try:
+                    same = _sha256_array(read(i)) == shard[f"{kind}_sha256"]
+                except FauError as error:
+                    faults.append(str(error))
+                    continue
+                if not same:
+                    what = "pixels" if kind == "crops" else kind
+                    faults.append(f"{shard[kind]} does not match its hash: {what} were changed")
         if _cropset_id(self.info, self.manifest) != self.id:
             faults.append("the id does not match recipe and rows")
         return faults
@@ -330,31 +347,10 @@ def check(path: str | Path) -> list[str]:
     return CropSet.open(path).faults()
 
 
-def manifest_faults(manifest: pl.DataFrame, aus: Sequence[int]) -> list[str]:
-    """Return what is wrong with a manifest: duplicate ids, missing groups, labels outside their range."""
-    faults = []
-    if manifest["id"].is_duplicated().any():
-        faults.append(f"id '{manifest.filter(manifest['id'].is_duplicated())['id'][0]}' occurs twice")
-    if manifest["group"].null_count():
-        faults.append(f"{manifest['group'].null_count()} rows have no group")
-    groups = manifest.drop_nulls("subject").group_by("subject").agg(pl.col("group").n_unique())
-    split = groups.filter(pl.col("group") > 1)
-    if len(split):
-        faults.append(f"subject '{split['subject'].sort()[0]}' is in more than one group")
-    ranges: dict[str, tuple[float, float]] = {au_column(au): (0, 1) for au in aus}
-    ranges |= {intensity_column(au): (0, 5) for au in aus}
-    ranges |= {"valence": (-1, 1), "arousal": (-1, 1)}
-    for column, (low, high) in ranges.items():
-        bad = manifest.filter(~(pl.col(column).is_between(low, high) & pl.col(column).cast(pl.Float64).is_finite()))
-        if len(bad):
-            faults.append(f"row '{bad['id'][0]}' has {column} = {bad[column][0]}, outside {low}..{high}")
-    return faults
-
-
 def _cropset_id(info: CropSetInfo, manifest: pl.DataFrame) -> str:
-    """Hash recipe and rows, not pixels: those may differ by a bit between machines."""
+    """Hash recipe and rows, not pixels: those may differ by a bit between machines; nor the cut into shards."""
     digest = hashlib.sha256(json.dumps(asdict(info), sort_keys=True).encode())
-    digest.update(manifest.write_csv(float_precision=6).encode())
+    digest.update(manifest.drop("shard", "row").write_csv(float_precision=6).encode())
     return digest.hexdigest()[:16]
 
 
@@ -375,8 +371,14 @@ def _read_json(path: Path) -> _Stored:
         )
     try:
         info = content.pop("info")
-        return _Stored(info=CropSetInfo(**(info | {"aus": tuple(info["aus"])})), **content)
-    except (KeyError, TypeError) as error:
+        stored = _Stored(info=CropSetInfo(**(info | {"aus": tuple(info["aus"])})), **content)
+        for shard in stored.shards:
+            for kind in ("crops", "landmarks"):
+                _ = path / shard[kind], shard[f"{kind}_sha256"], int(shard[f"{kind}_bytes"])
+        if sum(shard["count"] for shard in stored.shards) != stored.count:
+            raise ValueError("the shards' counts do not add up")
+        return stored
+    except (KeyError, TypeError, ValueError) as error:
         raise FauError(f"'{file}' cannot be read: {error}; make the crop set again") from error
 
 

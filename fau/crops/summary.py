@@ -68,7 +68,7 @@ def summarise(manifest: pl.DataFrame) -> Summary:
 
 def _summarise_au(manifest: pl.DataFrame, au: int) -> AUSummary:
     column = manifest[au_column(au)]
-    rates = manifest.group_by("group").agg(100.0 * pl.col(au_column(au)).mean())[au_column(au)].drop_nulls()
+    rates = 100.0 * manifest.group_by("group").agg(pl.col(au_column(au)).mean())[au_column(au)].drop_nulls()
     steps = dict(manifest.group_by(pl.col(intensity_column(au)).round()).len().iter_rows())
     mean = column.cast(pl.Float64).drop_nulls().to_numpy()
     return AUSummary(

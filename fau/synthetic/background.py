@@ -24,23 +24,10 @@ COLUMN: Final[dict[int, int]] = {au: i for i, au in enumerate(AUS)}
 
 # Percent of frames with each AU present. The twelve of BP4D were counted over its 146,847 labelled frames (public label
 # lists of ME-GraphAU). The others are our choice, plausible beside DISFA's (9: 4, 25: 28, 26: 9, at intensity >= 2).
-TARGET_RATES: Final[dict[int, float]] = {
-    **{
-        1: 21.1,
-        2: 17.1,
-        4: 20.3,
-        6: 46.1,
-        7: 54.9,
-        10: 59.4,
-        12: 56.2,
-        14: 46.6,
-        15: 16.9,
-        17: 34.3,
-        23: 16.5,
-        24: 15.1,
-    },
-    **{5: 12.0, 9: 6.0, 20: 6.0, 25: 30.0, 26: 11.0, 43: 5.0},
-}
+BP4D_RATES: Final[dict[int, float]] = dict(
+    zip(LABEL_SETS["bp4d12"], (21.1, 17.1, 20.3, 46.1, 54.9, 59.4, 56.2, 46.6, 16.9, 34.3, 16.5, 15.1), strict=True)
+)
+TARGET_RATES: Final[dict[int, float]] = BP4D_RATES | {5: 12.0, 9: 6.0, 20: 6.0, 25: 30.0, 26: 11.0, 43: 5.0}
 
 # Phi coefficients of occurrence, counted over the same frames of BP4D.
 BP4D_PHI: Final[dict[tuple[int, int], float]] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fau.crops.store import manifest_schema
+from fau.crops.manifest import manifest_schema
 from fau.labels import au_column, intensity_column
 from fau.synthetic.background import AUS
 from fau.synthetic.recipe import Recipe
