@@ -1,1 +1,1 @@
-"""W&B sweep files to trials, and the local runner."""
+"""Sweeps: a W&B sweep file, its trials, and the runner that works through them on one machine."""

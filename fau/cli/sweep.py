@@ -1,0 +1,104 @@
+"""fau-sweep: every trial of a W&B sweep file on this machine, without a server; called again, it goes on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fau.cli._main import guarded
+
+PROGRAM = "fau-sweep"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Run a W&B sweep file (method: grid) on this machine and report on it. Finished trials are "
+        "skipped, interrupted ones resumed: after Ctrl-C, a crash or an edit, give the same command again.",
+        epilog="Arguments after -- are added to every trial's command: fau-sweep FILE -- --trainer.max_epochs=1",
+    )
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE", help="sweep file, in W&B's syntax")
+    add("--jobs", type=int, metavar="N", help="trials side by side (one per GPU, or per core)")
+    add("--gpus-per-trial", type=int, metavar="K", help="GPUs of each trial (1 where there are any; 0: CPU only)")
+    add("--threads", type=int, metavar="N", help="CPU threads of each trial (the cores, shared out)")
+    add("--runs", type=Path, metavar="DIR", help="folder of all runs (runs)")
+    add("--dry-run", action="store_true", help="print the trials and start nothing")
+    add("--rerun", action="store_true", help="train again what is done")
+    add("--retries", type=int, default=1, metavar="N", help="how often to start a failed trial again (1)")
+    add("--no-fork", action="store_true", help="make every trial a process of its own, with imports of its own")
+    add("--reference", metavar="ROW", help="row that the report compares the others to (the first)")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--report", type=Path, metavar="DIR", help="folder for the report (RUNS/EXPERIMENT/report)")
+    group.add_argument("--no-report", action="store_true", help="end without a report")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run fau-sweep and return its exit status: 0 all done, 1 some failed, 2 bad input, 130 and 143 stopped."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    split = words.index("--") if "--" in words else len(words)
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(words[:split])
+    except SystemExit as error:  # argparse has said what is wrong, or printed the help
+        return int(error.code or 0)
+    return guarded(PROGRAM, lambda: _run(arguments, words[split + 1 :]))
+
+
+def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
+    # Imported late, so that --help is quick.
+    from rich.console import Console
+
+    from fau.cli.sweep_ending import end, report
+    from fau.errors import FauError
+    from fau.sweep import spec
+    from fau.sweep.launch import full_command
+    from fau.sweep.resources import plan
+    from fau.sweep.runner import Options, Runner, survey
+    from fau.sweep.state import SweepState
+    from fau.sweep.table import view
+
+    if arguments.retries < 0:
+        raise FauError(f"--retries {arguments.retries} is too small; give 0 or more")
+    runs: Path = arguments.runs or Path("runs")
+    state = SweepState(runs, arguments.file, extra)
+    sweep = spec.load(arguments.file, extra, state.arguments)
+    reference = arguments.reference or sweep.rows[0]
+    if reference not in sweep.rows:
+        raise FauError(f"--reference '{reference}' is no row of '{sweep.file}'; its rows are {', '.join(sweep.rows)}")
+    console = Console(highlight=False)
+    if arguments.dry_run:
+        for p in survey(sweep, state, arguments.rerun):
+            print(f"{p.trial.number:4d}  {'done' if p.found else 'to run':6}  {p.trial.shell_line}")
+        return 0
+    slots = plan(len(sweep.trials), arguments.jobs, arguments.gpus_per_trial, arguments.threads)
+    options = Options(arguments.runs, arguments.rerun, arguments.retries, len(slots.gpus[0]), not arguments.no_fork)
+    full_command(sweep.trials[0], options.runs, options.rerun, options.gpus)  # refuses before anything is started
+    with state.locked():
+        state.write_arguments(sweep)
+        trials = survey(sweep, state, arguments.rerun)
+        found = sum(p.found for p in trials)
+        side = f"{len(slots)} at a time" if len(slots) > 1 else "one at a time"
+        where = (
+            f"{options.gpus} GPU each" if options.gpus else f"{slots.threads} CPU thread{'s'[: slots.threads > 1]} each"
+        )
+        console.print(
+            f"sweep {sweep.name}: {len(trials)} trials, {found} done before; {side}, {where}",
+            markup=False,
+            soft_wrap=True,
+        )
+        for note in slots.notes:
+            console.print(note, markup=False, soft_wrap=True)
+        with view(console, len(slots)) as shown:
+            outcome = Runner(state, trials, slots, options, shown).run()
+    if arguments.no_report or outcome.stopped_by is not None:
+        return end(outcome, console)
+    return max(end(outcome, console), report(outcome, reference, arguments.report, console))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""How fau-sweep ends: what failed and where to look, then the report on the sweep's runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from fau.errors import FauError
+from fau.sweep.runner import Outcome, shown_path
+from fau.sweep.state import read_json
+
+
+def end(outcome: Outcome, console: Console) -> int:
+    """Print how the sweep ended and return its exit status."""
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    done = sum(p.state == "done" for p in outcome.trials)
+    if outcome.stopped_by is not None:
+        name = outcome.stopped_by.name
+        say(f"stopped by {name} with {done} of {len(outcome.trials)} trials done; the same command goes on from here")
+    for later, earlier in outcome.shared_runs:
+        say(f"{later.trial.title} is the same run as {earlier.trial.title}: nothing that decides a result differs")
+    if outcome.failed:
+        say(f"{len(outcome.failed)} of {len(outcome.trials)} trials failed; the same command tries them again:")
+        for p in outcome.failed:
+            say(f"  {p.trial.title}: {p.reason}")
+            say(f"    log {shown_path(p.log)}")
+            say(f"    try {p.trial.shell_line}")
+    return outcome.exit_code
+
+
+def report(outcome: Outcome, reference: str, folder: Path | None, console: Console) -> int:
+    """Print the table that compares the sweep's rows and write its report.
+
+    Args:
+        outcome: Of the runner.
+        reference: Row of the sweep that the others are compared to.
+        folder: For the files; beside the runs of the experiment if None.
+        console: To print on.
+
+    Returns:
+        0, or 1 if there is nothing to report on.
+    """
+    if not outcome.run_dirs:
+        return 1
+    # Imported late: plotly and polars are of no use to a sweep that stops before its end.
+    from fau.cli.report import FORMATS
+    from fau.report.build import build_report
+    from fau.report.load import load_runs
+    from fau.report.text import print_report
+    from fau.report.write import write_report
+
+    mine = {p.run_dir.resolve() for p in outcome.trials if p.run_dir is not None}
+    experiments = sorted({path.parent for path in outcome.run_dirs})
+    try:
+        runs = [run for experiment in experiments for run in load_runs(experiment) if run.path.resolve() in mine]
+        root = experiments[0] if len(experiments) == 1 else experiments[0].parent
+        result = build_report(root, runs, _recorded_name(outcome, reference))
+        print_report(result, console)
+        console.print("report:", highlight=False)
+        for file in write_report(result, folder or root / "report", FORMATS):
+            console.print(f"  {shown_path(file.absolute())}", markup=False, soft_wrap=True)
+    except FauError as error:
+        console.print(f"no report: {error}", markup=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def _recorded_name(outcome: Outcome, row: str) -> str | None:
+    """Return what the runs of a row call it: one that was made earlier may carry another name."""
+    for p in outcome.trials:
+        if p.trial.row == row and p.state == "done" and p.run_dir is not None:
+            return str(read_json(p.run_dir / "run.json").get("name") or row)
+    return None

@@ -1,0 +1,126 @@
+"""The runner's end of the supervisor."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fau.errors import FauError
+from fau.sweep.supervisor import GRACE
+
+# What trials import; fau.cli.train brings torch, lightning, torchmetrics, the data module and W&B's client.
+PRELOADED = ("torch", "lightning.pytorch", "fau.cli.train", "fau.nets.gla", "fau.nets.backbone")
+
+
+class Client:
+    """Starts a supervisor, sends it trials and hears of their ends; closing it ends them all.
+
+    Args:
+        log: File for what the supervisor itself prints, normally nothing.
+        environment: Its environment.
+        fork: Whether any trial will be forked, so that the imports are worth their time.
+        preload: What to import for forks.
+    """
+
+    def __init__(
+        self, log: Path, environment: Mapping[str, str], fork: bool, preload: Sequence[str] = PRELOADED
+    ) -> None:
+        self._connection, theirs = multiprocessing.Pipe()
+        own = {
+            "OMP_NUM_THREADS": "1",  # no pool of threads may exist when it forks
+            "OPENBLAS_NUM_THREADS": "1",
+            "NO_ALBUMENTATIONS_UPDATE": "1",  # asks the network at import otherwise
+            "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # counting GPUs otherwise initialises CUDA, which a fork cannot use
+        }
+        # -P: no module of the current folder may take the place of an installed one.
+        command = [sys.executable, "-P", "-m", "fau.sweep.supervisor", str(theirs.fileno())]
+        with log.open("ab") as stream:
+            self._process = subprocess.Popen(
+                command + (list(preload) if fork else []),
+                pass_fds=[theirs.fileno()],
+                env={**environment, **own},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,  # Ctrl-C is the runner's to hear
+            )
+        theirs.close()
+        self.ready = False
+        self._log = log
+
+    def start(
+        self, trial: int, argv: Sequence[str], environment: Mapping[str, str], log: Path, fork: bool, threads: int
+    ) -> None:
+        """Start a trial.
+
+        Args:
+            trial: The caller's number for it.
+            argv: The words to execute.
+            environment: Its whole environment.
+            log: File that its output is added to.
+            fork: Fork it from the supervisor if that is safe, otherwise execute it.
+            threads: CPU threads of a forked trial.
+        """
+        request = {"start": trial, "argv": list(argv), "environment": dict(environment), "log": os.fspath(log)}
+        self._send(request | {"fork": fork, "threads": threads})
+
+    def signal(self, number: int) -> None:
+        """Send a signal to every process of every trial."""
+        self._send({"signal": int(number)})
+
+    def ends(self, timeout: float) -> list[tuple[int, int]]:
+        """Return the trials that ended, with their exit statuses, waiting up to so many seconds for the first.
+
+        Raises:
+            FauError: If the supervisor died.
+        """
+        ended: list[tuple[int, int]] = []
+        try:
+            while self._connection.poll(0 if ended else timeout):
+                answer = json.loads(self._connection.recv_bytes())
+                if "ready" in answer:
+                    self.ready = True
+                    break
+                ended.append((int(answer["ended"]), int(answer["code"])))
+        except (EOFError, OSError) as error:
+            raise self._died() from error
+        return ended
+
+    def _send(self, request: Mapping[str, Any]) -> None:
+        try:
+            self._connection.send_bytes(json.dumps(request).encode())
+        except OSError as error:
+            raise self._died() from error
+
+    def _died(self) -> FauError:
+        return FauError(
+            f"the process that starts the trials ended by itself, see '{self._log}'; "
+            "start the sweep again, finished trials are kept"
+        )
+
+    def close(self) -> None:
+        """End all trials and the supervisor; do not return before they are gone."""
+        self._connection.close()
+        if not self.ready:
+            self._process.kill()  # still importing, no trial yet
+        try:
+            self._process.wait(GRACE + 5)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGKILL)  # the kernel then ends its trials
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,158 @@
+"""Where each trial of a sweep stands, as its run directory tells it."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any, Literal
+
+from fau.sweep.spec import Trial
+from fau.sweep.state import read_json
+
+State = Literal["waiting", "running", "done", "failed", "interrupted"]
+_SCORE = "val/f1_macro"
+
+
+@dataclass
+class Progress:
+    """A trial and what has become of it.
+
+    Attributes:
+        trial: The trial.
+        key: Its key in the state of the sweep.
+        log: What it prints.
+        state: Where it stands.
+        found: Whether it was done before this call.
+        attempts: How often this call started it.
+        started: When it was last started, in the time of ``time.monotonic``.
+        seconds: How long it took, of earlier calls too.
+        run_dir: Its run directory, once it has one.
+        epoch: Epochs ended.
+        epochs: Epochs to train, 0 while unknown.
+        score: Best macro F1 on the validation part.
+        test_score: Macro F1 on the test fold, once done.
+        reason: Why it failed.
+    """
+
+    trial: Trial
+    key: str
+    log: Path
+    state: State = "waiting"
+    found: bool = False
+    attempts: int = 0
+    started: float = 0.0
+    seconds: float = 0.0
+    run_dir: Path | None = None
+    epoch: int = 0
+    epochs: int = 0
+    score: float | None = None
+    test_score: float | None = None
+    reason: str = ""
+    _first_epoch: int | None = field(default=None, repr=False)
+
+    def begin(self) -> None:
+        """Note that an attempt starts."""
+        self.state = "running"
+        self.attempts += 1
+        self.started = time.monotonic()
+        self._first_epoch = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the running attempt, or of the whole trial."""
+        return time.monotonic() - self.started if self.state == "running" else self.seconds
+
+    def refresh(self, record_file: Path) -> None:
+        """Read how far a running trial is."""
+        named = read_json(record_file).get("run_dir")
+        if not named:
+            return
+        self.run_dir = Path(named)
+        if not self.epochs:
+            self.epochs = _epochs(read_json(self.run_dir / "run.json"))
+        self._read_epochs()
+        if self._first_epoch is None:
+            self._first_epoch = self.epoch
+
+    def finish(self, run_dir: Path) -> None:
+        """Take the figures of a finished run."""
+        self.state, self.run_dir = "done", run_dir
+        record = read_json(run_dir / "run.json")
+        self.seconds = float(record.get("wall_s") or self.seconds)
+        metrics = record.get("metrics") or {}
+        self.score, self.test_score = metrics.get(_SCORE), metrics.get("test/f1_macro")
+        self._read_epochs()
+
+    def _read_epochs(self) -> None:
+        if self.run_dir is None:
+            return
+        try:
+            with (self.run_dir / "metrics.csv").open(encoding="utf-8", newline="") as stream:
+                rows = list(csv.DictReader(stream))
+        except OSError:
+            return
+        self.epoch = len(rows)
+        scores = [float(row[_SCORE]) for row in rows if row.get(_SCORE)]
+        if scores and self.state == "running":
+            self.score = max(scores)
+
+    @property
+    def time_left(self) -> float | None:
+        """Estimate of the seconds that a running trial still needs; None before an epoch of this attempt has ended."""
+        if self._first_epoch is None or self.epoch <= self._first_epoch or not self.epochs:
+            return None
+        return self.elapsed / (self.epoch - self._first_epoch) * (self.epochs - self.epoch)
+
+
+def _epochs(record: dict[str, Any]) -> int:
+    trainer = (record.get("config") or {}).get("trainer") or {}
+    value = trainer.get("max_epochs")
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def time_left(trials: Sequence[Progress], jobs: int) -> float | None:
+    """Estimate the seconds until the sweep ends; None while nothing is known.
+
+    A trial is expected to take what the others of its row took, or else what all took on average.
+    """
+    done = [p for p in trials if p.state == "done" and p.seconds > 0]
+    running = [p for p in trials if p.state == "running"]
+    known = [p.seconds for p in done] + [p.elapsed + left for p in running if (left := p.time_left) is not None]
+    waiting = [p for p in trials if p.state == "waiting"]
+    if not known or not (waiting or running):
+        return None
+    by_row: dict[str, list[float]] = {}
+    for p in done:
+        by_row.setdefault(p.trial.row, []).append(p.seconds)
+
+    def expected(p: Progress) -> float:
+        return mean(by_row.get(p.trial.row) or known)
+
+    ends = []
+    for p in running:
+        own = p.time_left
+        ends.append(own if own is not None else max(0.0, expected(p) - p.elapsed))
+    total = sum(ends) + sum(expected(p) for p in waiting)
+    return max([total / jobs, *ends])
+
+
+def count(trials: Sequence[Progress], state: State) -> int:
+    """Return how many trials are in a state."""
+    return sum(p.state == state for p in trials)
+
+
+def tail(log: Path, lines: int = 1) -> str:
+    """Return the last lines of a log that hold anything, on one line."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - 4096))
+            text = stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    kept = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
+    return " ".join(kept[-lines:])

@@ -1,0 +1,161 @@
+"""What a sweep remembers between calls: ``runs/.sweeps/<name>-<hash>/``.
+
+    .lock          held by the runner
+    trials.jsonl   one line for each end of a trial, added as they happen
+    records/       which run directory each trial became, written by the trial itself
+    logs/          what each trial printed
+    arguments/     files of ``${args_json_file}``
+
+Whether a trial is done stands in its run directory alone; what is kept here only says where to look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+import fau
+from fau.errors import FauError
+from fau.runs import write_atomically
+from fau.sweep.spec import Sweep, Trial
+
+FOLDER = ".sweeps"
+
+
+class SweepState:
+    """The folder of one sweep file under one folder of runs.
+
+    Args:
+        runs: Folder of all runs.
+        file: The sweep file.
+        extra: Words that the caller adds to each command.
+    """
+
+    def __init__(self, runs: Path, file: Path, extra: Sequence[str] = ()) -> None:
+        identity = json.dumps([os.fspath(file.resolve()), *extra])
+        self.folder = runs / FOLDER / f"{file.stem}-{_digest(identity)[:8]}"
+        self._journal = self.folder / "trials.jsonl"
+        self._code = code_fingerprint()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the sweep's lock, which ends with the process, however that ends.
+
+        Raises:
+            FauError: If another runner holds it.
+        """
+        for folder in ("logs", "records"):
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise FauError(
+                f"this sweep is being run by another fau-sweep (lock '{lock.lock_file}'); wait for it"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def arguments(self) -> Path:
+        """Folder for the files of ``${args_json_file}``."""
+        return (self.folder / "arguments").absolute()
+
+    def write_arguments(self, sweep: Sweep) -> None:
+        """Write the files of ``${args_json_file}``, if the command asks for them."""
+        if "${args_json_file}" in sweep.configuration.get("command", ()):
+            self.arguments.mkdir(exist_ok=True)
+            for trial in sweep.trials:
+                content = json.dumps(dict(trial.values)).encode()
+                write_atomically(self.arguments / f"config-{trial.number}.json", content)
+
+    def record_file(self, key: str) -> Path:
+        """Return where a trial writes which run directory it became."""
+        return (self.folder / "records" / f"{key}.json").absolute()
+
+    def log_file(self, trial: Trial, key: str) -> Path:
+        """Return the file for what a trial prints."""
+        readable = "".join(c if c.isalnum() or c in "._-=" else "_" for c in trial.title)[:80]
+        return (self.folder / "logs" / f"{trial.number:04d}-{readable}-{key[:6]}.log").absolute()
+
+    def write_end(self, key: str, entry: Mapping[str, Any]) -> None:
+        """Add the end of a trial to the journal."""
+        line = json.dumps({"key": key, "code_fingerprint": self._code, **entry})
+        with self._journal.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def journal(self) -> dict[str, dict[str, Any]]:
+        """Return the last entry of each trial; a line that a kill cut short does not count."""
+        entries: dict[str, dict[str, Any]] = {}
+        try:
+            lines = self._journal.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return entries
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                entries[entry["key"]] = entry
+            except (ValueError, KeyError, TypeError):
+                continue
+        return entries
+
+    def finished(self, entry: Mapping[str, Any] | None) -> Path | None:
+        """Return the run directory of a trial that need not even be asked whether it is done.
+
+        Source files that changed since, or a crop set made anew at its place, may give the trial another run id:
+        then None, and the trial finds out by itself, at once if nothing that decides its result has changed.
+
+        Args:
+            entry: The trial's last entry in the journal.
+        """
+        if not entry or not entry.get("run_dir") or entry.get("code_fingerprint") != self._code:
+            return None
+        path = Path(entry["run_dir"])
+        record = read_json(path / "run.json")
+        if record.get("status") != "done":
+            return None
+        crops = record.get("crop_set") or {}
+        stored = read_json(Path(str(crops.get("path") or "")) / "cropset.json")
+        if stored.get("id", crops.get("id")) != crops.get("id"):
+            return None
+        return path
+
+    def last_run(self, key: str, entry: Mapping[str, Any] | None) -> Path | None:
+        """Return the run directory that a trial had when it was last heard of."""
+        path = read_json(self.record_file(key)).get("run_dir") or (entry or {}).get("run_dir")
+        return Path(path) if path else None
+
+
+def trial_key(trial: Trial) -> str:
+    """Hash what a trial is: its words and the content of the configuration files that they name."""
+    contents = [_digest(file.read_text(encoding="utf-8")) for file in trial.config_files()]
+    return _digest(json.dumps([trial.argv, contents]))[:16]
+
+
+def code_fingerprint() -> str:
+    """Hash name, size and time of fau's source files: equal means that the code has not changed."""
+    root = Path(fau.__file__).parent
+    stats = ((file.relative_to(root), file.stat()) for file in sorted(root.rglob("*.py")))
+    return _digest(json.dumps([[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats]))[:16]
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return a JSON object, empty if the file is missing or is none."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
