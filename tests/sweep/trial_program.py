@@ -1,0 +1,67 @@
+"""A trial that takes no time: writes a run directory as fau-train does, and misbehaves on request."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+
+def write(file: Path, content: dict) -> None:
+    temporary = file.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps(content))
+    temporary.replace(file)
+
+
+def main() -> int:
+    values = dict(word.removeprefix("--").split("=", 1) for word in sys.argv[1:])
+    run = Path("runs") / "fake" / f"{values.get('name', 'run')}-{values.get('fold', 1)}"
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "starts.jsonl").open("a") as stream:  # how often, with what, and when
+        names = (
+            "CUDA_VISIBLE_DEVICES",
+            "OMP_NUM_THREADS",
+            "FAU_THREADS",
+            "MASTER_PORT",
+            "SLURM_JOB_ID",
+            "WANDB_SWEEP_ID",
+        )
+        stream.write(
+            json.dumps({"pid": os.getpid(), "at": time.time(), **{n: os.environ.get(n) for n in names}}) + "\n"
+        )
+    starts = len((run / "starts.jsonl").read_text().splitlines())
+    record = {"format": 1, "name": values.get("name", "run"), "fold": int(values.get("fold", 1)), "status": "running"}
+    target = os.environ.get("FAU_TRIAL_RECORD")
+
+    def tell(status: str) -> None:
+        write(run / "run.json", record | {"status": status})
+        if target and values.get("silent") != "yes":
+            write(Path(target), {"run_dir": str(run.absolute()), "status": status})
+
+    if json.loads((run / "run.json").read_text()).get("status") == "done" if (run / "run.json").exists() else False:
+        tell("done")
+        return 0
+    tell("running")
+    print("working", values, flush=True)
+    if values.get("stubborn") == "yes":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    fail = int(values.get("fail", 0))  # so many first attempts fail
+    if starts <= fail:
+        print("something broke", file=sys.stderr)
+        return 3
+    if values.get("liar") == "yes":  # ends well without having done anything, as Lightning does after SIGTERM
+        return 0
+    until = Path(values["until"]) if "until" in values else None
+    deadline = time.monotonic() + float(values.get("sleep", 0))
+    while time.monotonic() < deadline and not (until and until.exists()):
+        time.sleep(0.02)
+    (run / "ended.txt").write_text(str(time.time()))
+    record["wall_s"] = 1.5
+    tell("done")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
