@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 import fau
-from fau.synthetic.background import AUS, BP4D_PHI, COLUMN, DISFA_PHI, TARGET_RATES, Background
+from fau.synthetic.copula import AUS, BP4D_PHI, COLUMN, DISFA_PHI, TARGET_RATES, Background
 from fau.synthetic.recipe import Recipe
 from fau.synthetic.sequences import make_labels
 

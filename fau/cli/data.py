@@ -81,6 +81,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 
 def _terminate(_signal: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(EXIT_TERMINATED)  # an exception, so that temporary folders are removed on the way out
 
 

@@ -79,20 +79,20 @@ class CropSetWriter:
     Args:
         out: The folder to make; it must not exist.
         info: What the crop set is.
-        shard_size: Crops a file, so that no file grows without bound.
+        shard_size: Crops a file, and so in memory; None takes at most 4096, less where that would pass 256 MiB.
 
     Raises:
         FauError: If ``out`` exists or cannot be made.
     """
 
-    def __init__(self, out: Path, info: CropSetInfo, shard_size: int = 4096) -> None:
+    def __init__(self, out: Path, info: CropSetInfo, shard_size: int | None = None) -> None:
         if out.exists():
             raise FauError(f"'{out}' exists already; choose another folder or remove it first")
         if info.landmark_set not in LANDMARK_POINTS:
             raise FauError(f"landmark set '{info.landmark_set}' is unknown; choose one of {', '.join(LANDMARK_POINTS)}")
         self._out = out
         self._info = info
-        self._shard_size = shard_size
+        self._shard_size = shard_size or max(1, min(4096, 2**28 // (3 * info.size**2)))
         self._points = LANDMARK_POINTS[info.landmark_set]
         self._rows: list[dict[str, Any]] = []
         self._shards: list[dict[str, Any]] = []

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.labels import MAX_INTENSITY
-from fau.synthetic.background import AUS
+from fau.synthetic.copula import AUS
 
 # Valence and arousal in [-1, 1] of each class at full strength: places on Russell's circumplex (1980), our reading.
 VALENCE_AROUSAL: Final[dict[str, tuple[float, float]]] = {

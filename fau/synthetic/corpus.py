@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import cv2
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fau.crops.store import CropSetInfo, CropSetWriter
 from fau.errors import FauError
-from fau.synthetic.background import AUS
+from fau.synthetic.cache import default_cropset
+from fau.synthetic.copula import AUS
 from fau.synthetic.identity import Identity, make_identity
-from fau.synthetic.recipe import RECIPES, Recipe, named_recipe
+from fau.synthetic.recipe import Recipe
 from fau.synthetic.render import render
 from fau.synthetic.rows import manifest_row
 from fau.synthetic.sequences import (
@@ -41,8 +41,6 @@ from fau.synthetic.sequences import (
     stream,
 )
 from fau.synthetic.view import sample_view
-
-SMALL: Final = 1000  # crops that one process draws before a second has started
 
 
 @dataclass(frozen=True)
@@ -102,48 +100,12 @@ def synthesize(recipe: Recipe, out: Path, workers: int | None = None, progress: 
         disable=not (progress and sys.stderr.isatty()),
         transient=True,
     )
-    with CropSetWriter(out, info) as writer, bar:
+    with CropSetWriter(out, info) as writer, bar, closing(_draw_all(chunks, workers)) as parts:
         task = bar.add_task("", total=recipe.crops)
-        for drawn in _draw_all(chunks, workers):
+        for drawn in parts:
             writer.append(drawn.crops, drawn.landmarks, drawn.rows)
             bar.advance(task, len(drawn.rows))
     return out
-
-
-def default_cropset(name: str) -> Path:
-    """Return the crop set of a named recipe, drawn once and kept in the user's cache.
-
-    It lies in ``$FAU_CACHE``, else ``$XDG_CACHE_HOME/fau``, else ``~/.cache/fau``, under ``cropsets``, named after the
-    recipe and its hash. Several processes may ask at once: one draws, the others wait.
-
-    Args:
-        name: A key of ``RECIPES``.
-
-    Raises:
-        FauError: If no recipe has that name or the cache cannot be written.
-    """
-    recipe = named_recipe(name)
-    folder = cache_folder() / "cropsets"
-    out = folder / f"{name}-{recipe.hash}"
-    if out.exists():
-        return out
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{out.name}.lock"):
-            if not out.exists():
-                sys.stderr.write(f"drawing the crop set '{name}' ({recipe.crops} crops), kept in {out}\n")
-                _draw_apart(recipe, out)
-    except OSError as error:
-        raise FauError(f"cannot write to '{folder}': {error.strerror or error}; set FAU_CACHE to a folder") from error
-    return out
-
-
-def cache_folder() -> Path:
-    """Return where fau keeps what can be made again."""
-    if "FAU_CACHE" in os.environ:
-        return Path(os.environ["FAU_CACHE"])
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "fau"
 
 
 def draw_sequence(recipe: Recipe, sequence: Sequence) -> Drawn:
@@ -193,7 +155,7 @@ def _chunks(recipe: Recipe, workers: int) -> list[_Chunk]:
     ]
 
 
-def _draw_all(chunks: list[_Chunk], workers: int) -> Iterator[Drawn]:
+def _draw_all(chunks: list[_Chunk], workers: int) -> Generator[Drawn]:
     """Draw chunks and yield them in order, at most two a worker ahead of the reader."""
     if workers == 0:
         threads = cv2.getNumThreads()
@@ -234,21 +196,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _draw_apart(recipe: Recipe, out: Path) -> None:
-    """Draw a named recipe from within somebody else's program.
-
-    A pool of spawned workers imports the caller's main module, which runs an unguarded script again and again. So a
-    large corpus is drawn by a program of its own.
-    """
-    if recipe.crops <= SMALL:
-        synthesize(recipe, out, workers=0)
-        return
-    command = [sys.executable, "-m", "fau.cli.data", "synthesize", str(out), "--recipe", recipe.name, "--quiet"]
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise FauError(f"the crop set '{recipe.name}' could not be drawn (exit status {code}); see the message above")
-
-
 def _available_cores() -> int:
     try:
         return len(os.sched_getaffinity(0))
@@ -256,4 +203,4 @@ def _available_cores() -> int:
         return os.cpu_count() or 1
 
 
-__all__ = ["RECIPES", "Drawn", "cache_folder", "default_cropset", "draw_sequence", "synthesize"]
+__all__ = ["Drawn", "default_cropset", "draw_sequence", "synthesize"]

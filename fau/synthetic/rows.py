@@ -8,7 +8,7 @@ import polars as pl
 
 from fau.crops.manifest import manifest_schema
 from fau.labels import au_column, intensity_column
-from fau.synthetic.background import AUS
+from fau.synthetic.copula import AUS
 from fau.synthetic.recipe import Recipe
 from fau.synthetic.sequences import Sequence, make_labels
 

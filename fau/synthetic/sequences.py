@@ -1,7 +1,7 @@
 """Labels of the synthetic corpus, sequence by sequence; nothing is drawn here, so a whole corpus takes a second.
 
 A sequence is ten seconds of one subject. A background of correlated action units comes and goes at BP4D's rates
-(``fau.synthetic.background``); over it the target expression rises, holds and falls once, each action unit with its
+(``fau.synthetic.copula``); over it the target expression rises, holds and falls once, each action unit with its
 own lag and height, and holds back what contradicts it. Then the rules of FACS are applied.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fau.labels import EXPRESSIONS, MAX_INTENSITY
 from fau.synthetic.affect import valence_arousal
-from fau.synthetic.background import AUS, COLUMN, Background, calibrated
+from fau.synthetic.copula import AUS, COLUMN, Background, calibrated
 from fau.synthetic.expressions import intensities, sample_recipe
 from fau.synthetic.recipe import Recipe
 

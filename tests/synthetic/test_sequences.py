@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from fau.labels import EXPRESSIONS
-from fau.synthetic.background import AUS, BP4D_PHI, COLUMN, TARGET_RATES, calibrated
+from fau.synthetic.copula import AUS, BP4D_PHI, COLUMN, TARGET_RATES, calibrated
 from fau.synthetic.recipe import RECIPES
 from fau.synthetic.rows import labels_manifest
 from fau.synthetic.sequences import Sequence, apply_facs_rules, make_labels, make_person, make_sequence
