@@ -22,7 +22,8 @@ def end(outcome: Outcome, console: Console) -> int:
         name = outcome.stopped_by.name
         say(f"stopped by {name} with {done} of {len(outcome.trials)} trials done; the same command goes on from here")
     for later, earlier in outcome.shared_runs:
-        say(f"{later.trial.title} is the same run as {earlier.trial.title}: nothing that decides a result differs")
+        numbers = f"trial {later.trial.number} ({later.trial.title}) is the same run as trial {earlier.trial.number}"
+        say(f"{numbers} ({earlier.trial.title}): nothing that decides a result differs")
     if outcome.failed:
         say(f"{len(outcome.failed)} of {len(outcome.trials)} trials failed; the same command tries them again:")
         for p in outcome.failed:

@@ -80,13 +80,13 @@ class Outcome:
 
     @property
     def shared_runs(self) -> list[tuple[Progress, Progress]]:
-        """Trials of different rows that turned out to be one and the same run: the later with the earlier."""
+        """Trials that turned out to be one and the same run: the later with the earlier."""
         first: dict[Path, Progress] = {}
         pairs = []
         for p in self.trials:
             if p.state == "done" and p.run_dir is not None:
                 earlier = first.setdefault(p.run_dir, p)
-                if earlier.trial.row != p.trial.row:
+                if earlier is not p:
                     pairs.append((p, earlier))
         return pairs
 

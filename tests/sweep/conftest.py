@@ -1,79 +1,11 @@
-"""A folder with a sweep over a trial program that takes no time."""
+"""A folder for a sweep, and a check that the runner leaves signals as they were."""
 
-import json
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-
-PROGRAM = Path(__file__).with_name("trial_program.py")
-
-
-class Place:
-    """A working folder, its sweep file and its runs."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = folder / "sweep.yaml"
-
-    def write(self, parameters: dict[str, Any], **keys: Any) -> None:
-        """Write the sweep file; plain values become ``value``, lists ``values``."""
-        axes = {k: {"values": v} if isinstance(v, list) else {"value": v} for k, v in parameters.items()}
-        content = {"method": "grid", "command": [sys.executable, str(PROGRAM), "${args}"], "parameters": axes, **keys}
-        self.file.write_text(yaml.safe_dump(content, sort_keys=False))
-
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start fau-sweep as a process."""
-        command = [sys.executable, "-m", "fau.cli.sweep", str(self.file), "--no-report", *arguments]
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def run(self, name: str) -> Path:
-        """Return the run directory of a trial."""
-        return self.folder / "runs" / "fake" / name
-
-    def status(self, name: str) -> str:
-        """Return what a run says of itself."""
-        file = self.run(name) / "run.json"
-        return json.loads(file.read_text())["status"] if file.exists() else "new"
-
-    def starts(self, name: str) -> list[dict[str, Any]]:
-        """Return the starts of a trial, with the environment of each."""
-        file = self.run(name) / "starts.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-
-    def journal(self) -> list[dict[str, Any]]:
-        """Return the journal's lines."""
-        (file,) = self.folder.glob("runs/.sweeps/*/trials.jsonl")
-        return [json.loads(line) for line in file.read_text().splitlines()]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+from sweep_place import Place
 
 
 @pytest.fixture
@@ -84,7 +16,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 @pytest.fixture(autouse=True)
-def _keep_signal_handlers() -> Any:
+def _keep_signal_handlers() -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = [signal.getsignal(number) for number in numbers]
     yield
