@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import netrc
 import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlparse
+
+os.environ.setdefault("WANDB_SILENT", "true")  # read at import; what this program prints is the run's table
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info
+
+from fau.modules.processes import is_main_process
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
@@ -22,7 +28,17 @@ def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
     named = os.environ.get("WANDB_MODE")
     if named in ("online", "offline", "disabled"):
         return named  # type: ignore[return-value]
-    return "online" if wandb.api.api_key else "offline"
+    return "online" if _has_key() else "offline"
+
+
+def _has_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
 
 
 def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mode) -> WandbLogger | None:
@@ -57,9 +73,11 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
         resume="allow" if resolved == "online" else None,  # offline, resume does not continue a run
         settings=wandb.Settings(silent=True, console="off"),
     )
-    if rank_zero_only.rank == 0:
+    if is_main_process():
         try:
-            _ = logger.experiment  # the run starts here
+            url = getattr(logger.experiment, "url", None)  # the run starts here
+            if url:
+                rank_zero_info(f"W&B: {url}")
         except (wandb.errors.Error, OSError, TimeoutError) as error:
             warnings.warn(f"W&B could not start ({error}); the run goes on without it", stacklevel=2)
             return None
@@ -69,4 +87,4 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
 def finish(exit_code: int = 0) -> None:
     """End the W&B run of this process, if there is one; the next fold in the process then gets its own."""
     if wandb.run is not None:
-        wandb.finish(exit_code=exit_code, quiet=True)
+        wandb.finish(exit_code=exit_code)

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, WeightAveraging
 from lightning.pytorch.trainer.states import TrainerStatus
-from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import nn
 
 from fau import tracking
 from fau.data.datamodule import FaceDataModule
@@ -27,6 +28,7 @@ from fau.hardware import describe_hardware
 from fau.metrics import group_counts
 from fau.modules.base import FaceModule
 from fau.modules.callbacks import MONITOR, EpochLog, checkpoints
+from fau.modules.processes import is_main_process
 from fau.runs import RunDirectory, code_version, library_versions, record_trial
 
 # Trainer settings that decide a run's result; all others (devices, workers, logger, ...) are recorded and not hashed.
@@ -35,6 +37,15 @@ DECIDING_TRAINER_KEYS = (
     *("limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches", "fast_dev_run"),
     *("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "sync_batchnorm"),
     *("check_val_every_n_epoch", "callbacks"),
+)
+
+# Lightning says these of what is done on purpose.
+EXPECTED_WARNINGS = (
+    ".*sync_dist=True.*",  # every process logs the same digits, computed from gathered arrays
+    ".*does not have many workers.*",  # on few cores workers cost more than they bring
+    ".*Checkpoint directory.*exists and is not empty.*",  # a resumed run
+    ".*smaller than the logging interval.*",  # losses are logged an epoch
+    ".*treespec.*is deprecated.*",  # its own use of torch
 )
 
 
@@ -62,6 +73,11 @@ class Fold:
     project: str
     wandb: tracking.Mode
 
+    @property
+    def selects(self) -> bool:
+        """Whether a validation part chooses the checkpoint; else the last epoch's is taken."""
+        return self.datamodule.validation != "none"
+
 
 def train_fold(fold: Fold) -> dict[str, Any]:
     """Train a fold, or take it up where it was interrupted, and test it.
@@ -73,7 +89,7 @@ def train_fold(fold: Fold) -> dict[str, Any]:
         FauError: If another process trains the run, or its checkpoints cannot be read or are another run's.
         SystemExit: With 130 after Ctrl-C and 143 after SIGTERM; the next call goes on from the last epoch's end.
     """
-    if rank_zero_only.rank != 0:  # a process that Lightning's DDP launcher started: rank 0 keeps the directory
+    if not is_main_process():  # a process that Lightning's DDP launcher started: rank 0 keeps the directory
         return _train(fold)
     with fold.run.locked():
         try:
@@ -102,23 +118,20 @@ def _train(fold: Fold) -> dict[str, Any]:
     trainer = _build_trainer(fold, log)
     last = run.checkpoints / "last.ckpt"
     with warnings.catch_warnings():
-        # Every process logs the same digits, computed from gathered arrays; and on few cores workers cost more.
-        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
         _fit(trainer, module, datamodule, last if last.exists() else None)
-        chosen = run.checkpoints / ("best.ckpt" if datamodule.selects else "last.ckpt")
+        chosen = run.checkpoints / ("best.ckpt" if fold.selects else "last.ckpt")
         best_epoch = _load_weights(module, chosen)
-        trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, WeightAveraging)]
+        _drop_averaging(trainer)
         metrics: dict[str, float] = {}
-        if datamodule.selects:
+        if fold.selects:
             metrics |= _evaluate(trainer, trainer.validate, module, datamodule)
         metrics |= _evaluate(trainer, trainer.test, module, datamodule)
-    if rank_zero_only.rank != 0:
+    if not is_main_process():
         return fold.record
     _write_predictions(fold)
-    datamodule_record = datamodule.record()
-    fold.record |= datamodule_record | {
+    fold.record |= {
         "status": "done",
         "finished": _now(),
         "wall_s": fold.record["wall_s"] + time.monotonic() - started,
@@ -138,7 +151,7 @@ def _train(fold: Fold) -> dict[str, Any]:
 
 def _start_record(fold: Fold) -> None:
     """Write the record with status ``running``; the time of earlier attempts is kept."""
-    if rank_zero_only.rank != 0:
+    if not is_main_process():
         return
     earlier: dict[str, Any] = fold.run.read() if fold.run.status != "new" else {}
     resumed = (fold.run.checkpoints / "last.ckpt").exists()
@@ -148,7 +161,7 @@ def _start_record(fold: Fold) -> None:
         "finished": None,
         "wall_s": float(earlier.get("wall_s") or 0.0) if resumed else 0.0,
         "images_per_s": earlier.get("images_per_s") if resumed else None,
-        "parameters": sum(p.numel() for p in fold.module.net.parameters()),
+        "parameters": sum(p.numel() for p in cast(nn.Module, fold.module.net).parameters()),
         "code_version": code_version(),
         "libraries": library_versions(),
         "hardware": describe_hardware(),
@@ -165,11 +178,11 @@ def _build_trainer(fold: Fold, log: EpochLog) -> Trainer:
     settings = dict(fold.trainer)
     callbacks: list[Callback] = list(settings.pop("callbacks", None) or [])
     if fold.patience is not None:
-        if not fold.datamodule.selects:
+        if not fold.selects:
             raise FauError("--patience needs a validation part; leave it out where data.validation is 'none'")
         callbacks.append(EarlyStopping(MONITOR, mode="max", patience=fold.patience))
     # The log comes before the checkpoints: a run killed between them does the epoch again and replaces its row.
-    callbacks += [log, *checkpoints(fold.run, fold.datamodule.selects)]
+    callbacks += [log, *checkpoints(fold.run, fold.selects)]
     logger = tracking.make_logger(fold.run.path, fold.record, fold.project, fold.wandb)
     settings |= {
         "logger": [logger] if logger is not None else False,
@@ -223,21 +236,22 @@ def _evaluate(trainer: Trainer, stage: Any, module: FaceModule, datamodule: Face
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
+def _drop_averaging(trainer: Trainer) -> None:
+    """Keep a moving average of weights from taking the place of the loaded ones, which are the average already."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    callbacks[:] = [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
+
+
 def _write_predictions(fold: Fold) -> None:
-    arrays: dict[str, Any] = {"labels/au": _strings(fold.record["labels"])}
+    arrays: dict[str, Any] = {"labels/au": np.array(fold.record["labels"], dtype=np.str_)}
     for stage, kept in fold.module.evaluated.items():
         arrays |= {f"{stage}/{name}": value for name, value in kept.items()}
     fold.run.write_arrays("predictions.npz", arrays)
     test = fold.module.evaluated["test"]
     groups = fold.datamodule.groups[test["index"]]
     counts = group_counts(test["au/score"], test["au/label"], test["au/mask"], groups, fold.record["threshold"])
-    fold.run.write_arrays("counts.npz", counts | {"labels": arrays["labels/au"], "threshold": fold.record["threshold"]})
-
-
-def _strings(values: list[str]) -> Any:
-    import numpy as np
-
-    return np.array(values, dtype=np.str_)
+    threshold = np.array(fold.record["threshold"])
+    fold.run.write_arrays("counts.npz", counts | {"labels": arrays["labels/au"], "threshold": threshold})
 
 
 def _now() -> str:

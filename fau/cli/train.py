@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,9 +13,9 @@ from typing import Any, Literal
 import jsonargparse
 import lightning.pytorch as pl
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_only
 
 from fau.cli._main import EXIT_INTERRUPTED, EXIT_TERMINATED, guarded
+from fau.cli.parse_errors import one_sentence
 from fau.cli.progress import TrainingProgress
 from fau.cli.run_table import print_run
 from fau.data.datamodule import FaceDataModule
@@ -22,11 +23,23 @@ from fau.errors import FauError
 from fau.hardware import default_precision, limit_threads
 from fau.modules.base import FaceModule
 from fau.modules.detection import AUDetection
+from fau.modules.processes import is_main_process
 from fau.runs import RunDirectory, record_trial, run_id, write_atomically
 from fau.tracking import Mode
 from fau.training import Fold, clear, deciding_settings, train_fold
 
 PROGRAM = "fau-train"
+
+# The paper's recipe (Le Hoai et al., ABAW 2022): Adam at 1e-3, at 1e-4 after five epochs.
+DEFAULT_MODEL = {
+    "class_path": f"{AUDetection.__module__}.{AUDetection.__name__}",
+    "init_args": {
+        "scheduler": {
+            "class_path": "torch.optim.lr_scheduler.MultiStepLR",
+            "init_args": {"milestones": [5], "gamma": 0.1},
+        }
+    },
+}
 
 
 class TrainCLI(LightningCLI):
@@ -39,6 +52,7 @@ class TrainCLI(LightningCLI):
             subclass_mode_model=True,
             run=False,
             save_config_callback=None,
+            auto_configure_optimizers=False,
             args=list(args),
             trainer_defaults={"devices": 1, "max_epochs": 10},
             parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False, "prog": PROGRAM},
@@ -59,7 +73,7 @@ class TrainCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what must agree, and set the default model."""
-        parser.set_defaults({"model": {"class_path": f"{AUDetection.__module__}.{AUDetection.__name__}"}})
+        parser.set_defaults({"model": DEFAULT_MODEL})
         parser.link_arguments("fold", "data.fold", compute_fn=lambda fold: 1 if fold == "all" else fold)
         parser.link_arguments("seed", "data.seed")
         parser.link_arguments("data.label_set", "model.init_args.label_set")
@@ -81,13 +95,9 @@ def parse(args: Sequence[str]) -> TrainCLI:
     try:
         return TrainCLI(args)
     except jsonargparse.ArgumentError as error:
-        raise FauError(_one_sentence(str(error))) from error
+        raise FauError(one_sentence(str(error))) from error
     finally:
         sys.argv = saved
-
-
-def _one_sentence(message: str) -> str:
-    return " ".join(line.strip() for line in message.splitlines() if line.strip())
 
 
 def resolve(cli: TrainCLI) -> dict[str, Any]:
@@ -104,21 +114,22 @@ def run_fold(args: Sequence[str]) -> int:
         FauError: If a setting or the data are wrong.
     """
     limit_threads()
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # tips, and which accelerators are absent
     cli = parse(args)
     config = resolve(cli)
     if config["fold"] == "all":
         return _all_folds(args, cli)
     datamodule = FaceDataModule(**cli.config["data"].as_dict())
-    precision = str(config["trainer"]["precision"] or default_precision())
+    precision = str(config["trainer"]["precision"] or default_precision(str(config["trainer"]["accelerator"])))
+    datamodule.setup("fit")  # what is wrong with the data is said before anything is written
     deciding = deciding_settings(config, datamodule.describe(), precision, config["patience"])
     identity = run_id(deciding)
     run = RunDirectory(Path(config["runs"]) / config["experiment"] / identity)
-    if rank_zero_only.rank == 0:
+    if is_main_process():
         if config["rerun"] and run.path.exists():
             clear(run)
         if run.status == "done":
             return _say_done(run, config)
-    datamodule.setup("fit")  # what is wrong with the data is said before anything is written
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     built = cli.parser.instantiate_classes(cli.config)
     trainer = built["trainer"].as_dict() | {"precision": precision}
@@ -126,19 +137,38 @@ def run_fold(args: Sequence[str]) -> int:
     record = {
         **{key: config[key] for key in ("experiment", "name", "fold", "seed", "published")},
         **{"run_id": identity, "deciding": deciding, "config": config},
-        **datamodule.record(),
-        **{"precision": precision, "devices": config["trainer"]["devices"]},
+        **_data_record(datamodule),
+        **{"threshold": built["model"].threshold, "allow_upsample": built["model"].transform.allow_upsample},
+        **{"precision": precision, "devices": config["trainer"]["devices"], "warnings": []},
     }
-    fold = Fold(run, record, built["model"], datamodule, trainer, config["patience"], config["project"], config["wandb"])
-    if rank_zero_only.rank == 0:
+    fold = Fold(
+        run, record, built["model"], datamodule, trainer, config["patience"], config["project"], config["wandb"]
+    )
+    if is_main_process():
         if run.status == "interrupted":
             print(f"run {identity} was interrupted; it goes on from its last epoch")
         run.path.mkdir(parents=True, exist_ok=True)
         write_atomically(run.path / "config.yaml", cli.parser.dump(cli.config, skip_none=False).encode())
     record = train_fold(fold)
-    if rank_zero_only.rank == 0:
+    if is_main_process():
         print_run(record, run.path)
     return 0
+
+
+def _data_record(datamodule: FaceDataModule) -> dict[str, Any]:
+    info = datamodule.cropset.info
+    return datamodule.record() | {
+        "folds": datamodule.fold_count,
+        "crop_set": {
+            **{"id": datamodule.cropset.id, "name": info.name, "corpus": info.corpus, "size": info.size},
+            **{"path": str(datamodule.cropset.path.absolute()), "recipe_version": info.recipe.get("version")},
+        },
+        "label_set": datamodule.label_set,
+        "labels": datamodule.labels,
+        "protocol": datamodule.protocol_name,
+        "validation": datamodule.validation,
+        "selection": {"groups": "val", "test": "test", "none": "last"}[datamodule.validation],
+    }
 
 
 def _say_done(run: RunDirectory, config: dict[str, Any]) -> int:
@@ -154,11 +184,11 @@ def _all_folds(args: Sequence[str], cli: TrainCLI) -> int:
     """Run the folds one after another, each as a run of its own."""
     datamodule = FaceDataModule(**cli.config["data"].as_dict())
     status = 0
-    for fold in range(1, datamodule.num_folds + 1):
-        print(f"fold {fold} of {datamodule.num_folds}")
+    for fold in range(1, datamodule.fold_count + 1):
+        print(f"fold {fold} of {datamodule.fold_count}")
         command = [*args, "--fold", str(fold)]
         if cli.config["trainer"]["devices"] in (1, "1"):
-            status = max(status, guarded(PROGRAM, lambda command=command: run_fold(command)))
+            status = max(status, main(command))
         else:  # Lightning's DDP launcher runs the command line again, so each fold needs one of its own
             status = max(status, subprocess.call([sys.executable, "-m", "fau.cli.train", *command]))
         if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):

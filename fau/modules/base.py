@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fau.data.datamodule import FaceDataModule
 from fau.data.transform import BatchTransform
 from fau.errors import FauError
 from fau.nets.output import Net, NetOutput
@@ -30,7 +31,7 @@ class FaceModule(LightningModule):
         net: Builds the network for a number of outputs.
         num_outputs: Outputs of the network.
         optimizer: Builds the optimiser from the parameters.
-        scheduler: Builds the learning rate schedule from the optimiser, stepped once an epoch.
+        scheduler: Builds the learning rate schedule from the optimiser, stepped once an epoch; None keeps the rate.
         channels_last: Lay activations out channel by channel within a pixel, which convolutions prefer.
         compile: Compile the network by ``torch.compile``.
         allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked.
@@ -56,11 +57,19 @@ class FaceModule(LightningModule):
         self.run_id = ""  # written into checkpoints, so that another configuration's is refused
         self.training_seed = 0
         if channels_last:
-            self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.net.to(memory_format=torch.channels_last)
         if compile:
             self.net.compile()  # in place: the keys of the state dict stay
 
     # What a subclass defines ------------------------------------------------------------------------------------------
+
+    def use_training_data(self, data: FaceDataModule) -> None:
+        """Take from the training part what the loss needs, and check that its crops are large enough.
+
+        Raises:
+            FauError: If they are smaller than the network's input and may not be enlarged.
+        """
+        self.transform.check(data.cropset.size)
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:
         """Return the loss of a batch, a scalar; under DDP the mean over ranks is the loss of the union batch."""
@@ -102,9 +111,7 @@ class FaceModule(LightningModule):
 
     def _gather(self) -> Arrays:
         """Concatenate an epoch's arrays over batches and processes, one row a sample, in manifest order."""
-        merged = {
-            name: torch.cat([arrays[name] for arrays in self._epoch_arrays]) for name in self._epoch_arrays[0].keys()
-        }
+        merged = {name: torch.cat([arrays[name] for arrays in self._epoch_arrays]) for name in self._epoch_arrays[0]}
         self._epoch_arrays = []
         if self.trainer.world_size > 1:
             merged = {name: self.all_gather(value).flatten(0, 1) for name, value in merged.items()}  # type: ignore[union-attr]

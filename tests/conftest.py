@@ -1,0 +1,37 @@
+"""Fixtures that all tests share: few threads, no network, caches in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported anywhere: two test processes on two cores must not fight for them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("FAU_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep W&B offline and every cache inside the session's temporary folder."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for key in [key for key in os.environ if key.startswith(("WANDB_", "SLURM_"))]:
+            patch.delenv(key)
+        patch.setenv("WANDB_MODE", "offline")
+        patch.setenv("WANDB_DATA_DIR", str(home / "wandb-data"))
+        patch.setenv("WANDB_CACHE_DIR", str(home / "wandb-cache"))
+        patch.setenv("WANDB_CONFIG_DIR", str(home / "wandb-config"))
+        patch.setenv("WANDB_ERROR_REPORTING", "false")
+        patch.setenv("FAU_CACHE", str(home / "fau"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_cropset(_sealed: None) -> Path:
+    """The smallest synthetic corpus, drawn once a session."""
+    from fau.synthetic.corpus import default_cropset
+
+    return default_cropset("synthetic-tiny")
