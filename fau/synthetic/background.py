@@ -1,71 +1,58 @@
-"""What faces do besides the target expression: correlated action units that come and go, at BP4D's rates.
-
-A Gaussian copula: each action unit has a latent value that varies between subjects, between sequences and within a
-sequence, correlated across action units alike at all three levels; the unit is present where its latent value exceeds
-its threshold. ``benchmarks/calibrate_labels.py`` fits thresholds and correlation once, together with the target
-expressions, to the rates and phi coefficients below; the result lies in ``fau/assets/background.json``.
-"""
+"""What lies behind the head: small out-of-focus pictures that are enlarged to the crop."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib.resources import files
-from typing import Final
-
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fau.labels import LABEL_SETS
-
-AUS: Final = LABEL_SETS["synthetic18"]
-COLUMN: Final[dict[int, int]] = {au: i for i, au in enumerate(AUS)}
-
-# Percent of frames with each AU present. The twelve of BP4D were counted over its 146,847 labelled frames (public label
-# lists of ME-GraphAU). The others are our choice, plausible beside DISFA's (9: 4, 25: 28, 26: 9, at intensity >= 2).
-BP4D_RATES: Final[dict[int, float]] = dict(
-    zip(LABEL_SETS["bp4d12"], (21.1, 17.1, 20.3, 46.1, 54.9, 59.4, 56.2, 46.6, 16.9, 34.3, 16.5, 15.1), strict=True)
-)
-TARGET_RATES: Final[dict[int, float]] = BP4D_RATES | {5: 12.0, 9: 6.0, 20: 6.0, 25: 30.0, 26: 11.0, 43: 5.0}
-
-# Phi coefficients of occurrence, counted over the same frames of BP4D.
-BP4D_PHI: Final[dict[tuple[int, int], float]] = {
-    **{(6, 7): 0.54, (6, 12): 0.54, (10, 12): 0.53, (6, 10): 0.50, (1, 2): 0.46, (17, 24): 0.42, (7, 10): 0.39},
-    **{(7, 12): 0.35, (15, 17): 0.29, (17, 23): 0.27, (10, 14): 0.26, (23, 24): 0.26, (6, 14): 0.25, (15, 23): 0.24},
-    **{(12, 14): 0.23, (14, 24): 0.23, (4, 12): -0.26, (10, 24): -0.10, (12, 24): -0.09, (2, 4): -0.08},
-    **{(4, 10): -0.08, (4, 6): -0.06},
-}
-
-# Of DISFA at intensity >= 2, for action units that the BP4D benchmark does not code. Weaker guides: rates differ.
-DISFA_PHI: Final[dict[tuple[int, int], float]] = {(12, 25): 0.36, (6, 25): 0.36, (4, 9): 0.34, (25, 26): 0.31}
+SIZE = 32  # pixels of a stored background
 
 
-@dataclass(frozen=True)
-class Background:
-    """The calibrated copula.
-
-    Attributes:
-        thresholds: Shape (18,), in standard deviations of the latent value.
-        correlation: Shape (18, 18), of the latent values.
-    """
-
-    thresholds: NDArray[np.float64]
-    correlation: NDArray[np.float64]
-
-    @cached_property
-    def factor(self) -> NDArray[np.float64]:
-        """A matrix whose product with independent standard normals has the correlation."""
-        return np.asarray(np.linalg.cholesky(self.correlation), np.float64)
+def _wall(rng: np.random.Generator) -> np.ndarray:
+    colour = rng.uniform(40, 225) + rng.normal(0, 14, 3)
+    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE - 0.5
+    slope = rng.normal(0, 28, 2)
+    return np.asarray(colour + (slope[0] * x + slope[1] * y)[..., None])
 
 
-@cache
-def calibrated() -> Background:
-    """Return the background that was fitted to the target rates and phi coefficients."""
-    stored = json.loads((files("fau") / "assets" / "background.json").read_text(encoding="utf-8"))
-    thresholds = np.array([stored["thresholds"][str(au)] for au in AUS])
-    correlation = np.eye(len(AUS))
-    for pair, value in stored["correlation"].items():
-        a, b = (COLUMN[int(au)] for au in pair.split("-"))
-        correlation[a, b] = correlation[b, a] = value
-    return Background(thresholds, correlation)
+def _room(rng: np.random.Generator) -> np.ndarray:
+    image = _wall(rng)
+    for _ in range(rng.integers(2, 6)):  # furniture, pictures, a window
+        x, y = rng.integers(-8, SIZE, 2)
+        width, height = rng.integers(4, 22, 2)
+        colour = image.mean() * rng.uniform(0.35, 1.5) + rng.normal(0, 18, 3)
+        cv2.rectangle(image, (int(x), int(y)), (int(x + width), int(y + height)), colour.tolist(), -1)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.0)))
+
+
+def _outdoors(rng: np.random.Generator) -> np.ndarray:
+    sky = np.array([175, 195, 220]) * rng.uniform(0.7, 1.15)
+    green = np.array([92, 112, 70]) * rng.uniform(0.5, 1.2) + rng.normal(0, 10, 3)
+    height = SIZE * (rng.uniform(0.2, 0.8) + 0.08 * cv2.resize(rng.standard_normal((1, 5)), (SIZE, 1), interpolation=cv2.INTER_CUBIC))
+    below = np.arange(SIZE)[:, None] > height
+    image = np.where(below[..., None], green, sky)
+    image = image * (1 + 0.12 * rng.standard_normal((SIZE, SIZE, 1)))
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 2.2)))
+
+
+def _lights(rng: np.random.Generator) -> np.ndarray:
+    image = np.zeros((SIZE, SIZE, 3)) + rng.uniform(15, 70) + rng.normal(0, 8, 3)
+    for _ in range(rng.integers(5, 18)):
+        disc = np.zeros((SIZE, SIZE, 3))
+        colour = rng.uniform(20, 110) * (1 + rng.normal(0, 0.25, 3))
+        cv2.circle(disc, tuple(int(v) for v in rng.integers(0, SIZE, 2)), int(rng.integers(1, 5)), colour.tolist(), -1)
+        image += disc
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.7))
+
+
+def sample_background(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw a background (32, 32, 3), display colour."""
+    kinds = (_wall, _room, _outdoors, _lights)
+    image = kinds[int(rng.choice(4, p=(0.3, 0.45, 0.15, 0.1)))](rng)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def enlarge(background: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return the background at the size of the picture, (size, size, 3)."""
+    return np.asarray(cv2.resize(background, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)

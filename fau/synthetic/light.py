@@ -1,0 +1,112 @@
+"""Light on the head: a key light, a sky and a ground, baked into the atlas in linear light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from fau.synthetic.atlas import LIGHT, atlas_shape, vertex_to_texel
+from fau.synthetic.mesh import FloatArray
+
+GAMMA = 2.0  # of the picture; two, because a square root is much quicker than a power
+
+
+@dataclass(frozen=True)
+class Light:
+    """One light situation; colours are linear and about 1 for white.
+
+    Attributes:
+        direction: (3,) unit vector towards the key light (x right in the picture, y up, z to the viewer).
+        key: (3,) colour and strength of the key light.
+        sky: (3,) light from above.
+        ground: (3,) light from below.
+        softness: 0 is a bare lamp, 1 a window: how far light wraps around.
+        shine: Strength of highlights on the skin.
+    """
+
+    direction: FloatArray
+    key: FloatArray
+    sky: FloatArray
+    ground: FloatArray
+    softness: float
+    shine: float
+
+
+def sample_light(rng: np.random.Generator) -> Light:
+    """Draw a light situation: rooms, windows, lamps, open shade."""
+    azimuth = np.deg2rad(rng.normal(0, 34))
+    elevation = np.deg2rad(rng.uniform(-5, 60))
+    direction = np.array(
+        [np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)], np.float32
+    )
+    warmth = rng.normal(0, 0.07)
+    warm = np.array([1 + warmth, 1.0, 1 - warmth], np.float32)
+    cool = np.array([1 - 0.5 * warmth, 1.0, 1 + 0.5 * warmth], np.float32)
+    contrast = rng.beta(2.2, 2.6)  # 0 is flat, 1 a single lamp
+    exposure = np.exp(rng.normal(0.0, 0.14))
+    key = (0.45 + 0.75 * contrast) * exposure
+    ambient = (0.62 - 0.44 * contrast) * exposure
+    ground = ambient * rng.uniform(0.35, 0.8)
+    return Light(
+        direction,
+        (key * warm).astype(np.float32),
+        (ambient * cool).astype(np.float32),
+        (ground * np.array([1.04, 1.0, 0.95], np.float32)).astype(np.float32),
+        float(rng.uniform(0.15, 0.8)),
+        float(rng.uniform(0.15, 1.0)),
+    )
+
+
+def plain_light() -> Light:
+    """Return an even frontal light for contact sheets."""
+    direction = np.array([0.25, 0.45, 0.86], np.float32)
+    one = np.ones(3, np.float32)
+    return Light(direction / np.linalg.norm(direction), 0.85 * one, 0.42 * one, 0.25 * one, 0.5, 0.4)
+
+
+def flat_level(light: Light) -> FloatArray:
+    """Return the light (3,) on a surface that faces the viewer, for parts that are not on the mesh."""
+    facing = max(0.0, float(light.direction[2] + light.softness * 0.6)) / (1 + light.softness * 0.6)
+    return light.key * np.float32(facing) + 0.5 * (light.sky + light.ground)
+
+
+def light_map(normals: FloatArray, occlusion: FloatArray, light: Light, density: int) -> tuple[FloatArray, FloatArray]:
+    """Return the light on each texel of an atlas.
+
+    Args:
+        normals: (V, 3) unit vertex normals.
+        occlusion: (V, 2) share of the surroundings, and of the key light, that each vertex sees.
+        light: The light.
+        density: Texels along the face's square.
+
+    Returns:
+        Diffuse light (rows, columns, 3) and highlights (rows, columns), linear.
+    """
+    field = vertex_to_texel() @ np.concatenate([normals, occlusion], 1)
+    n = field[:, :3]
+    n /= np.sqrt((n * n).sum(1, keepdims=True)) + 1e-6
+    open_sky, open_key = field[:, 3], field[:, 4]
+    wrap = np.float32(0.6 * light.softness)
+    towards = n[:, 0] * light.direction[0] + n[:, 1] * light.direction[1] + n[:, 2] * light.direction[2]
+    lambert = np.clip((towards + wrap) / (1 + wrap), 0, None)
+    # Skin bleeds red across the edge of a shadow: red wraps further than blue.
+    edge = np.clip((towards + wrap + np.float32(0.25)) / (1 + wrap + np.float32(0.25)), 0, None)
+    shade = lambert[:, None] + np.array([0.35, 0.06, 0.0], np.float32) * (edge - lambert)[:, None]
+    up = np.float32(0.5) + np.float32(0.5) * n[:, 1]
+    out = np.empty((len(n), 4), np.float32)
+    out[:, :3] = light.key * (shade * open_key[:, None])
+    out[:, :3] += (light.ground + (light.sky - light.ground) * up[:, None]) * open_sky[:, None]
+    half = light.direction + np.array([0, 0, 1], np.float32)
+    half /= np.sqrt((half * half).sum())
+    gloss = np.clip(n[:, 0] * half[0] + n[:, 1] * half[1] + n[:, 2] * half[2], 0, 1)
+    gloss *= gloss
+    gloss *= gloss
+    broad = gloss * gloss
+    tight = broad * broad
+    out[:, 3] = light.shine * (0.05 * broad + 0.10 * tight * tight) * open_key
+    rows, columns = atlas_shape(LIGHT)
+    height, width = atlas_shape(density)
+    big = cv2.resize(out.reshape(rows, columns, 4), (width, height), interpolation=cv2.INTER_LINEAR)
+    return big[..., :3], big[..., 3]

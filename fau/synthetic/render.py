@@ -1,0 +1,151 @@
+"""Drawing one face: the function that everything else in this package serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fau.synthetic.action_units import deform, motion
+from fau.synthetic.atlas import MASTER, normal_sum
+from fau.synthetic.background import enlarge
+from fau.synthetic.camera import make_camera, rotation
+from fau.synthetic.eyes import draw_eyes, iris_points
+from fau.synthetic.head import CURTAIN, EAR, SHELL, TORSO, assemble, topology
+from fau.synthetic.identity import Identity
+from fau.synthetic.light import light_map
+from fau.synthetic.mesh import FloatArray, canonical
+from fau.synthetic.mouth import draw_mouth
+from fau.synthetic.occluders import draw_occluder
+from fau.synthetic.raster import draw_ids, texture_positions, visible_order
+from fau.synthetic.view import View
+from fau.synthetic.wrinkles import shade_folds
+
+FINE = 128  # texels along the face's square for crops of up to FINE pixels; larger crops take the master atlas
+LANDMARKS = 478
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A drawn crop.
+
+    Attributes:
+        image: (size, size, 3) uint8 RGB.
+        landmarks: (478, 2) float32 pixel positions, x right and y down, pixel centres at integers; those behind the head
+            or outside the crop are given all the same.
+    """
+
+    image: NDArray[np.uint8]
+    landmarks: FloatArray
+
+
+def use_one_thread() -> None:
+    """Keep OpenCV to the calling thread; for workers, each of which has a core to itself."""
+    cv2.setNumThreads(1)
+
+
+def canvas_size(size: int) -> int:
+    """Return the side in pixels of the picture that is drawn and then reduced to ``size``."""
+    if size <= 40:
+        return 4 * size
+    if size <= FINE:
+        return 2 * size
+    return size * 3 // 2 if size <= 400 else size
+
+
+def render(
+    identity: Identity, intensities: FloatArray, view: View, size: int, rng: np.random.Generator
+) -> Rendered:
+    """Draw one face.
+
+    The same arguments and the same state of ``rng`` give the same bytes in every process of one machine.
+
+    Args:
+        identity: The subject.
+        intensities: (18,) intensities 0..5 in the order of the label set ``synthetic18``.
+        view: Everything else in the picture.
+        size: Width and height of the crop in pixels.
+        rng: Source of the sensor noise.
+    """
+    level = np.clip(np.asarray(intensities, np.float32), 0, 5)
+    canvas = canvas_size(size)
+    density = FINE if size <= FINE else MASTER
+    camera = make_camera(view.yaw, view.pitch, view.roll, view.zoom, view.shift, canvas)
+    top = topology()
+
+    face = deform(identity.shape, identity.skin_motion, level)
+    vertices = assemble(face, identity.shape, identity.parts)
+    placed = camera.place(vertices)
+    body = make_camera(0.3 * view.yaw, 0.1 * view.pitch, 0.15 * view.roll, view.zoom, view.shift, canvas).place(vertices)
+    placed = placed * top.turn[:, None] + body * (1 - top.turn)[:, None]
+    xy = camera.project(placed)
+
+    atlas = _lit_atlas(identity, placed, level, view, density)
+    order = visible_order(xy, placed[:, 2], top.triangles, top.two_sided, identity.switched_on, _bias(), canvas)
+    ids = draw_ids(xy, top.triangles, order, canvas)
+    where = texture_positions(ids, xy, top.uv * np.float32(density) - np.float32(0.5), top.triangles)
+    drawn = cv2.remap(atlas, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    image = enlarge(view.background, canvas)
+    cv2.copyTo(drawn, (ids < len(top.triangles)).astype(np.uint8), image)
+
+    tags = _tags().take(ids)
+    irises = camera.look(iris_points(identity.shape, view.gaze))
+    draw_eyes(image, tags, identity, camera, xy, irises, view.gaze, view.light)
+    jaw = float((motion().jaw * level).sum() / 5)
+    draw_mouth(image, tags, camera, identity.shape, xy, jaw, identity.look.skin, view.light)
+    if view.occluder is not None:
+        draw_occluder(image, view.occluder, camera, face, xy, identity.look.skin, view.light)
+    scale = size / canvas
+    points = np.concatenate([xy[: len(face)], irises])
+    landmarks = (points + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
+    return Rendered(_expose(image, view, size, rng), landmarks)
+
+
+def _bias() -> FloatArray:
+    """Return what is added to each triangle's depth, so that parts that touch are drawn in the right order."""
+    table = np.zeros(CURTAIN + 1, np.float32)
+    table[[SHELL, EAR, TORSO, CURTAIN]] = 0.0, 0.3, -1.5, -0.5
+    return table[topology().part]
+
+
+def _tags() -> NDArray[np.int32]:
+    """Return the tag of each triangle, and 0 for no triangle."""
+    return np.append(topology().tags, 0).astype(np.int32)
+
+
+def _lit_atlas(identity: Identity, placed: FloatArray, level: FloatArray, view: View, density: int) -> NDArray[np.uint8]:
+    """Return the subject's atlas under the view's light, uint8 display colour."""
+    top = topology()
+    corners = placed[top.triangles]
+    u, v = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    normals = normal_sum() @ np.stack(
+        [u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1], u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2], u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]], 1
+    )
+    normals /= np.sqrt((normals * normals).sum(1, keepdims=True)) + np.float32(1e-6)
+    occlusion = np.ones((len(normals), 2), np.float32)
+    diffuse, gloss = light_map(normals, occlusion, view.light, density)
+    diffuse = np.ascontiguousarray(diffuse)
+    # The folds' slopes are in the head's axes: bring the lamp there.
+    direction = rotation(view.yaw, view.pitch, view.roll).T @ view.light.direction
+    shade_folds(diffuse, density, level, identity.look.wrinkle_gain, direction)
+    diffuse *= identity.linear_albedo(density)
+    diffuse += gloss[..., None]
+    return cv2.convertScaleAbs(np.sqrt(diffuse), alpha=255.0)
+
+
+def _expose(image: NDArray[np.uint8], view: View, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the crop as a sensor gives it: reduced, blurred, noisy."""
+    small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) if image.shape[0] != size else image
+    if view.blur > 0:
+        small = cv2.GaussianBlur(small, (0, 0), max(0.2, view.blur * size / 112))
+    if view.noise > 0:
+        grain = rng.standard_normal(small.shape, dtype=np.float32)
+        grain *= np.float32(255 * view.noise)
+        grain += small
+        small = np.clip(np.rint(grain), 0, 255).astype(np.uint8)
+    return small
+
+
+LANDMARK_MESH = canonical  # the first 468 landmarks are this mesh's vertices, in its order
