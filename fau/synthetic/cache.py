@@ -52,10 +52,11 @@ def default_cropset(name: str) -> Path:
         except Timeout:
             _say(f"waiting for another process that draws the crop set '{name}'")
             lock.acquire()
-        with lock:
-            lock.release()  # of the two holds, the first
+        try:
             if not _is_sound(out):
                 _make(recipe, out)
+        finally:
+            lock.release()
     except OSError as error:
         raise FauError(f"cannot write to '{folder}': {error.strerror or error}; set FAU_CACHE to a folder") from error
     return out
@@ -83,7 +84,7 @@ def _make(recipe: Recipe, out: Path) -> None:
 
 
 def _draw_apart(recipe: Recipe, out: Path) -> None:
-    """Draw in a program of its own: spawned workers would import, and so run, the caller's script if it has no guard."""
+    """Draw in a program of its own: spawned workers would import, and so run, a caller's script without a guard."""
     command = [sys.executable, "-m", "fau.cli.data", "synthesize", str(out), "--recipe", recipe.name, "--quiet"]
     process = subprocess.Popen(command)
     try:
