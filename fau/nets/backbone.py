@@ -77,11 +77,14 @@ class Backbone(Net):
         positions_wanted = 2 if attention and not allow_1x1 else 1
         shape = _map_shape(self.features, self.input_size)
         if shape is None or shape[1] * shape[2] < positions_wanted:
-            raise FauError(self._too_small(own_size, positions_wanted))
+            raise FauError(self._too_small(None if "img_size" in options else own_size, positions_wanted))
         self.head = PoolingHead(shape[0], num_outputs, attention, hidden, norm_momentum)
 
-    def _too_small(self, own_size: int, positions_wanted: int) -> str:
+    def _too_small(self, own_size: int | None, positions_wanted: int) -> str:
         """Say from which size on the image does."""
+        if own_size is None:  # a transformer is made for one size, so others cannot be tried on it
+            reason = "; attention needs a map of more than one position" if positions_wanted > 1 else ""
+            return f"{self.name} cannot take images of {self.input_size} px; set the net's input_size{reason}"
         least = _least_size(self.features, self.input_size, own_size, positions_wanted)
         wanted = "another size" if least is None else f"{least} px or more"
         text = f"{self.name} needs images of {wanted}, not {self.input_size}; set the net's input_size"

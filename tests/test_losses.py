@@ -1,0 +1,157 @@
+"""Masked losses against the formulas written out in NumPy, and their promises about what is not coded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fau.losses import masked_bce, masked_cross_entropy
+
+Array = NDArray[np.float64]
+
+
+def _reference_bce(logits: Array, target: Array, mask: NDArray[np.bool_], positive: Array, label: Array) -> float:
+    """Equations 2 and 3 of the paper, over what is coded."""
+    total = 0.0
+    for b, i in zip(*np.nonzero(mask), strict=True):
+        p = 1 / (1 + np.exp(-logits[b, i]))
+        y = target[b, i]
+        total += -label[i] * (positive[i] * y * np.log(p) + (1 - y) * np.log(1 - p))
+    return float(total)
+
+
+@st.composite
+def _problems(draw: st.DrawFn) -> dict[str, Any]:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = (draw(st.integers(1, 6)), draw(st.integers(1, 5)))
+    return {
+        "logits": rng.normal(0, 4, shape),
+        "target": rng.integers(0, 2, shape).astype(np.float64),
+        "mask": rng.random(shape) < draw(st.sampled_from([0.0, 0.3, 0.8, 1.0])),
+        "positive": rng.uniform(0.2, 5, shape[1]),
+        "label": rng.uniform(0.2, 2, shape[1]),
+    }
+
+
+@settings(deadline=None)
+@given(_problems())
+def test_bce_is_the_formula(problem: dict[str, Any]) -> None:
+    loss = masked_bce(*(torch.from_numpy(problem[key]) for key in ("logits", "target", "mask", "positive", "label")))
+    expected = _reference_bce(**problem)
+    assert loss.total.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    coded = int(problem["mask"].sum())
+    assert loss.count.item() == coded
+    assert loss.mean().item() == pytest.approx(expected / max(coded, 1), rel=1e-9, abs=1e-12)
+
+
+def test_fully_coded_is_the_mean_of_the_papers_equation() -> None:
+    rng = np.random.default_rng(0)
+    logits, target = rng.normal(size=(7, 12)), rng.integers(0, 2, (7, 12)).astype(float)
+    weight = len(target) / (2 * target.sum(axis=0).clip(1))  # equation 4
+    per_sample = [
+        _reference_bce(logits[[b]], target[[b]], np.ones((1, 12), bool), weight, np.ones(12)) / 12 for b in range(7)
+    ]
+    loss = masked_bce(*map(torch.from_numpy, (logits, target, np.ones((7, 12), bool), weight)))
+    assert loss.mean().item() == pytest.approx(np.mean(per_sample))
+
+
+@pytest.mark.parametrize("garbage", [-1.0, 9.0, float("nan"), float("inf")])
+def test_what_is_not_coded_has_no_part(garbage: float) -> None:
+    torch.manual_seed(0)
+    mask = torch.rand(6, 4) < 0.5
+    clean = torch.randn(6, 4)
+    results = []
+    for filler in (0.0, garbage):
+        logits = torch.where(mask, clean, filler).requires_grad_()
+        target = torch.where(mask, (clean > 0).float(), filler)
+        loss = masked_bce(logits, target, mask, torch.full((4,), 2.0)).mean()
+        loss.backward()
+        assert logits.grad is not None
+        assert torch.equal(logits.grad[~mask], torch.zeros_like(logits.grad[~mask]))
+        assert (logits.grad[mask] != 0).all()
+        results.append((loss.item(), logits.grad))
+    assert results[0][0] == results[1][0]
+    assert torch.equal(results[0][1], results[1][1])
+
+
+def test_nothing_coded_is_zero_with_a_zero_gradient() -> None:
+    logits = torch.randn(3, 4, requires_grad=True)
+    for over in (None, torch.tensor(0.0), torch.tensor(2.5)):
+        loss = masked_bce(logits, torch.full((3, 4), -1), torch.zeros(3, 4, dtype=torch.bool)).mean(over)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert loss.item() == 0
+        assert torch.equal(gradient, torch.zeros(3, 4))
+
+
+def test_far_logits_stay_finite() -> None:
+    logits = torch.tensor([[1e4, -1e4]], requires_grad=True)
+    loss = masked_bce(logits, torch.tensor([[0, 1]]), torch.ones(1, 2, dtype=torch.bool)).mean()
+    loss.backward()
+    assert loss.item() == pytest.approx(1e4)
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_half_precision_logits_are_widened() -> None:
+    logits = torch.randn(4, 3).bfloat16()
+    arguments = (torch.ones(4, 3, dtype=torch.int8), torch.ones(4, 3, dtype=torch.bool))
+    loss = masked_bce(logits, *arguments, torch.ones(3), torch.ones(3)).mean()
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, masked_bce(logits.float(), *arguments).mean())
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_processes_agree_with_one(seed: int, world_size: int) -> None:
+    """The mean of the processes' gradients is the gradient of the union batch, however unevenly it is coded."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(world_size * 4, 3, generator=generator, dtype=torch.float64)
+    target = torch.randint(0, 2, logits.shape, generator=generator)
+    mask = torch.rand(logits.shape, generator=generator) < torch.rand(1, generator=generator)
+    mask[:4] = False  # one process without any
+
+    def gradient(part: Tensor, own: slice, over: Tensor | None) -> tuple[Tensor, Tensor]:
+        leaf = part.clone().requires_grad_()
+        loss = masked_bce(leaf, target[own], mask[own])
+        (result,) = torch.autograd.grad(loss.mean(over), leaf)
+        return result, loss.mean(over).detach()
+
+    whole, whole_loss = gradient(logits, slice(None), None)
+    over = mask.sum().double() / world_size
+    parts = [gradient(logits[r * 4 : r * 4 + 4], slice(r * 4, r * 4 + 4), over) for r in range(world_size)]
+    torch.testing.assert_close(torch.cat([part[0] for part in parts]) / world_size, whole)
+    torch.testing.assert_close(torch.stack([part[1] for part in parts]).mean(), whole_loss)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(2, 8))
+def test_cross_entropy_is_the_formula(seed: int, batch: int, classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits, target = rng.normal(0, 3, (batch, classes)), rng.integers(-1, classes, batch)
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p = shifted / shifted.sum(axis=1, keepdims=True)
+    losses = [-np.log(p[b, target[b]]) for b in range(batch) if target[b] >= 0]
+    leaf = torch.from_numpy(logits).requires_grad_()
+    loss = masked_cross_entropy(leaf, torch.from_numpy(target))
+    assert loss.count.item() == len(losses)
+    assert loss.mean().item() == pytest.approx(np.mean(losses) if losses else 0, abs=1e-12)
+    loss.mean().backward()
+    assert leaf.grad is not None
+    assert not leaf.grad[target == -1].any()
+    assert torch.isfinite(leaf.grad).all()
+
+
+def test_cross_entropy_ignores_what_the_missing_logits_hold() -> None:
+    logits = torch.tensor([[0.0, 1.0], [float("nan"), 0.0]], requires_grad=True)
+    loss = masked_cross_entropy(logits, torch.tensor([1, -1])).mean()
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert logits.grad is not None
+    assert torch.equal(logits.grad[1], torch.zeros(2))
