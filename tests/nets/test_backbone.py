@@ -145,13 +145,13 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(FauError, match=r"lacks \d+ weights of test_resnet, layer2"):
         make("lacking.pth")
-    with pytest.raises(FauError, match="cannot be read as weights of test_efficientnet: .*size mismatch"):
+    with pytest.raises(FauError, match=r"cannot be read as weights of test_efficientnet: .*size mismatch"):
         make("other.pth", "test_efficientnet")
     with pytest.raises(FauError, match="cannot be read"):
         make("junk.pth")
     with pytest.raises(FauError, match="cannot be read"):
         make("junk.safetensors")
-    with pytest.raises(FauError, match="cannot be read.*weights_only") as refused:
+    with pytest.raises(FauError, match=r"cannot be read.*weights_only") as refused:
         make("unsafe.pth")
     assert "weights_only=False" not in str(refused.value)
     with pytest.warns(UserWarning, match=r"surplus\.weight"):
@@ -163,5 +163,5 @@ def test_no_network_is_no_silent_random_start(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(FauError, match="pretrained weights of test_resnet cannot be had.*path of a weight file"):
+    with pytest.raises(FauError, match=r"pretrained weights of test_resnet cannot be had.*path of a weight file"):
         Backbone(12, "test_resnet", pretrained=True, input_size=64)
