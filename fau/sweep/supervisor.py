@@ -2,8 +2,10 @@
 
 It starts a trial in one of two ways. A fresh process executes the words of a command. A fork takes the imports that
 this process did once, which cost ten seconds, and calls ``fau.cli.train.main``; that is safe because this process has
-one thread, runs no torch operation and touches no GPU. If the runner goes away, however that happens, the trials are
-terminated; if this process does, the kernel terminates them.
+one thread (it looks, and forks nothing otherwise), runs no torch operation and touches no GPU.
+
+If the runner goes away, however that happens, the trials are terminated; if this process does, the kernel terminates
+them.
 
 Only the standard library is imported here until a fork is asked for: ``multiprocessing``'s own fork server gives its
 children neither a log, an environment or a process group of their own, nor an end when the runner is killed.
@@ -242,7 +244,7 @@ def _run_forked(argv: Sequence[str], environment: Mapping[str, str], threads: in
     torch = sys.modules["torch"]
     torch.set_num_threads(threads)  # the environment variable was read when torch was imported
     try:
-        status = sys.modules["fau.cli.train"].main(argv[1:])
+        status = importlib.import_module("fau.cli.train").main(argv[1:])
         return status if isinstance(status, int) else 0
     except SystemExit as error:
         if isinstance(error.code, str):
