@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -162,13 +163,13 @@ class RunDirectory:
         try:
             with np.load(file, allow_pickle=False) as stored:
                 return {key: stored[key] for key in stored.files}
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise FauError(f"'{file}' cannot be read ({error}); train the run again with --rerun") from error
 
     def metrics(self) -> pl.DataFrame:
         """Return the epochs so far, one row each; no rows before the first epoch ended."""
         file = self.path / "metrics.csv"
-        return pl.read_csv(file, infer_schema_length=None) if file.exists() else pl.DataFrame()
+        return pl.read_csv(file, infer_schema_length=None, glob=False) if file.exists() else pl.DataFrame()
 
     def log_epoch(self, row: Mapping[str, float | int | None]) -> None:
         """Add an epoch to ``metrics.csv``, in place of the rows that a resumed run does again.

@@ -215,11 +215,9 @@ def difference_intervals(system: ArrayLike, reference: ArrayLike, level: float =
     present = ~np.isnan(value)
     left_out = [_left_out_scores(counts, counts.sum(1), present).mean(0) for counts in (first, second)]
     difference = left_out[0] - left_out[1]
-    both = np.concatenate([first, second])
-    effective, effective_macro = effective_groups(both[:, :, present])
-    quantile = np.full(len(value), np.nan)
-    quantile[present] = _t(effective - 1, level)
-    half = quantile * _jackknife_error(difference)
+    both = np.where(present[:, None], np.concatenate([first, second]), 0)
+    effective, effective_macro = effective_groups(both)
+    half = _t(effective - 1, level) * _jackknife_error(difference)
     positive_groups = ((both[..., 0] + both[..., 2]) > 0).any(0).sum(0)
     labels = []
     for index, delta in enumerate(map(float, value)):

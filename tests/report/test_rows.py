@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+from fake_runs import LABELS, write_ablation, write_run
+
+from fau import stats
+from fau.errors import FauError
+from fau.report.build import build_report
+from fau.report.load import load_runs
+
+
+def build(root, **options):
+    return build_report(root, load_runs(root), resamples=199, **options).experiments[0]
+
+
+def test_a_row_pools_counts_over_folds(ablation):
+    experiment = build(ablation)
+    assert [row.name for row in experiment.rows] == [
+        "full",
+        "no_attention",
+        "no_reweighting",
+        "resnet50",
+        "undersampled",
+    ]
+    row = experiment.reference
+    assert row.groups == tuple(f"S{i:03d}" for i in range(1, 13))
+    totals = sum(run.counts.sum(0) for run in row.runs)
+    f1 = 2 * totals[:, 0] / (2 * totals[:, 0] + totals[:, 1] + totals[:, 2])
+    assert row.estimate.macro.value == pytest.approx(f1.mean())
+    folds = [stats.f1_scores(run.counts.sum(0)[:, :3]).mean() for run in row.runs]
+    assert row.fold_mean == pytest.approx(np.mean(folds)) and row.fold_mean != row.estimate.macro.value
+    assert row.seconds == pytest.approx(3 * 61.5) and row.images_per_second == 814 and row.parameters == 1164173
+    assert experiment.warnings == [] and not any(row.marks for row in experiment.rows)
+
+
+def test_comparison_is_adjusted_over_rows_and_labels(ablation):
+    rows = build(ablation).rows
+    reference = rows[0].counts[..., :3]
+    tests = [stats.swap_test(row.counts[..., :3], reference, resamples=199) for row in rows[1:]]
+    assert [row.comparison.p for row in rows[1:]] == pytest.approx(list(stats.holm([t.macro for t in tests])))
+    labels = stats.holm(np.array([t.labels for t in tests]))
+    assert np.array([row.comparison.label_p for row in rows[1:]]) == pytest.approx(labels)
+    assert rows[0].comparison is None and rows[1].comparison.groups == 12
+
+
+def test_reference_is_chosen_by_name_and_comes_first(ablation):
+    experiment = build(ablation, reference="resnet50")
+    assert [row.name for row in experiment.rows][:2] == ["resnet50", "full"]
+    with pytest.raises(
+        FauError, match=r"--reference 'nobody' is no finished row of .* choose one of full, no_attention"
+    ):
+        build(ablation, reference="nobody")
+
+
+def test_missing_failed_and_interrupted_folds(tmp_path):
+    write_ablation(tmp_path)
+    write_run(tmp_path, "late", 1, order=9)
+    write_run(tmp_path, "late", 2, order=9, status="failed", error="RuntimeError: no memory\nmore")
+    write_run(tmp_path, "broken", 1, order=10, status="running")
+    experiment = build(tmp_path)
+    late = experiment.rows[-1]
+    assert late.name == "late" and late.marks == {"¶", "§"} and late.comparison.groups == 4
+    assert late.comparison.note == "over the 4 subjects that both tested"
+    text = "\n".join(experiment.warnings)
+    assert "row 'late', fold 2, seed 0 failed (RuntimeError: no memory): mend the cause" in text
+    assert "row late: fold 3 of 3 missing" in text
+    assert "row 'broken', fold 1, seed 0 was interrupted" in text
+    assert "row 'broken' has no finished run" in text
+
+
+def test_mixtures_are_warned_of(tmp_path):
+    write_ablation(tmp_path)
+    write_run(tmp_path, "other", 1, order=9, folds=3, threshold=0.4, code_version="0.1.0+def")
+    crop_set = {"id": "ffff", "name": "synthetic", "corpus": "synthetic", "path": "x", "size": 64}
+    write_run(tmp_path, "other", 2, order=9, crop_set=crop_set, warnings=["few positives of AU2"])
+    write_run(tmp_path, "other", 3, order=9, selection="test", deciding={"lr": 1})
+    write_run(tmp_path, "big", 1, order=10, config={"model": {"init_args": {"allow_upsample": True}}})
+    text = "\n".join((experiment := build(tmp_path)).warnings)
+    assert "the rows mix crop sets: synthetic (5a11c0de): full" in text and "synthetic (ffff): other" in text
+    assert "the rows mix thresholds: 0.5: full" in text and "0.4: other" in text
+    assert "the rows mix code versions" in text and "the rows mix ways to choose the checkpoint" in text
+    assert "row 'other' mixes 2 configurations" in text
+    assert "other: few positives of AU2" in text
+    marks = {row.name: row.marks for row in experiment.rows}
+    assert marks["other"] == {"†"} and "‡" in marks["big"]
+
+
+def test_rows_with_other_labels_or_subjects_are_not_compared(tmp_path):
+    write_run(tmp_path, "full", 1)
+    write_run(tmp_path, "few", 1, order=1, labels=LABELS[:4])
+    write_run(tmp_path, "elsewhere", 2, order=2)
+    write_run(tmp_path, "other_seed", 1, seed=5, order=3)
+    experiment = build(tmp_path)
+    assert all(row.comparison is None for row in experiment.rows)
+    text = "\n".join(experiment.warnings)
+    assert "row 'few' has other labels than the reference and is not compared" in text
+    assert "row 'elsewhere' has no test subject in common" in text
+    assert "row 'other_seed' has no seed in common" in text
+    assert "the rows mix label sets" in text
+
+
+def test_seeds_are_pooled_apart_and_short_ones_left_out(tmp_path):
+    for seed in (0, 1, 2):
+        for fold in (1, 2, 3):
+            if (seed, fold) != (2, 3):
+                write_run(tmp_path, "full", fold, seed=seed, order=seed)
+    experiment = build(tmp_path)
+    row = experiment.reference
+    assert row.seeds == (0, 1) and row.counts.shape == (2, 12, 12, 4) and row.marks == {"¶"}
+    assert "seed 2 left out" in "\n".join(experiment.warnings)
+    each = [stats.f1_intervals(counts[..., :3]).macro.value for counts in row.counts]
+    assert row.estimate.seeds == pytest.approx(each) and row.estimate.macro.value == pytest.approx(np.mean(each))
+
+
+def test_the_last_of_two_equal_runs_counts(tmp_path):
+    write_run(tmp_path, "full", 1)
+    again = write_run(tmp_path / "again", "full", 1, order=5, parameters=7)
+    again.path.rename(tmp_path / "gla" / "again")
+    experiment = build(tmp_path)
+    assert experiment.reference.parameters == 7
+    assert "1 run of the same seed and fold left out" in "\n".join(experiment.warnings)
+
+
+def test_absent_labels_are_named_and_left_out(tmp_path):
+    for fold in (1, 2, 3):
+        write_run(tmp_path, "full", fold, absent=("AU2",))
+    row = build(tmp_path).reference
+    assert row.absent == ("AU2",)
+    values = [i.value for i in row.estimate.labels if not np.isnan(i.value)]
+    assert len(values) == 11 and row.estimate.macro.value == pytest.approx(np.mean(values))
+
+
+def test_damaged_runs_are_said_and_skipped(tmp_path):
+    write_run(tmp_path, "full", 1)
+    (write_run(tmp_path, "full", 2).path / "counts.npz").write_bytes(b"PK\x03\x04 half a file")
+    (write_run(tmp_path, "full", 3).path / "run.json").write_text("{")
+    (write_run(tmp_path, "new", 1, order=3).path / "metrics.csv").write_text('epoch,"x\n1,2,3\n')
+    text = "\n".join(build(tmp_path).warnings)
+    assert "counts.npz' cannot be read" in text and "run.json' cannot be read" in text
+
+
+def test_nothing_finished(tmp_path):
+    with pytest.raises(FauError, match="holds no run"):
+        load_runs(tmp_path)
+    write_run(tmp_path, "full", 1, status="failed", error="boom")
+    with pytest.raises(FauError, match=r"holds no finished run yet: .*full fold 1: failed"):
+        build(tmp_path)
+    with pytest.raises(FauError, match="holds no experiment 'x'; it holds gla"):
+        load_runs(tmp_path, ("x",))
+
+
+def test_runs_without_predictions_have_no_ranking(tmp_path):
+    write_run(tmp_path, "full", 1, predictions=False)
+    assert build(tmp_path).reference.ranking is None
