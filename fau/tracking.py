@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import netrc
 import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlparse
 
 os.environ.setdefault("WANDB_SILENT", "true")  # read at import; what this program prints is the run's table
 
@@ -17,6 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_info
 
 from fau.modules.processes import is_main_process
+from fau.wandb_key import has_key
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
@@ -28,17 +27,7 @@ def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
     named = os.environ.get("WANDB_MODE")
     if named in ("online", "offline", "disabled"):
         return named  # type: ignore[return-value]
-    return "online" if _has_key() else "offline"
-
-
-def _has_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
+    return "online" if has_key() else "offline"
 
 
 def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mode) -> WandbLogger | None:
