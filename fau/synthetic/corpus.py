@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from fau.errors import FauError
 from fau.synthetic.cache import default_cropset
 from fau.synthetic.copula import AUS
 from fau.synthetic.identity import Identity, make_identity
+from fau.synthetic.occluders import sample_occluder
 from fau.synthetic.recipe import Recipe
 from fau.synthetic.render import render
 from fau.synthetic.rows import manifest_row
@@ -113,6 +115,9 @@ def draw_sequence(recipe: Recipe, sequence: Sequence) -> Drawn:
     identity = _identity(recipe, sequence.subject)
     rng = stream(recipe, STREAM_VIEW, sequence.subject, sequence.task)
     view = sample_view(rng, sequence.occluder)
+    if sequence.occluder == "glasses":  # a subject wears one pair
+        pair = sample_occluder(stream(recipe, STREAM_IDENTITY, sequence.subject, 1), "glasses")
+        view = replace(view, occluder=pair)
     crops = np.empty((recipe.frames, recipe.size, recipe.size, 3), np.uint8)
     landmarks = np.empty((recipe.frames, 478, 2), np.float32)
     rows = []
@@ -132,9 +137,11 @@ def _identity(recipe: Recipe, subject: int) -> Identity:
 
 def _draw_chunk(chunk: _Chunk) -> Drawn:
     person = make_person(chunk.recipe, chunk.subject)
-    parts = [
-        draw_sequence(chunk.recipe, make_sequence(chunk.recipe, person, chunk.subject, task)) for task in chunk.tasks
-    ]
+    parts = []
+    for task in chunk.tasks:
+        if _stop is not None and _stop.is_set():
+            raise InterruptedError
+        parts.append(draw_sequence(chunk.recipe, make_sequence(chunk.recipe, person, chunk.subject, task)))
     return Drawn(
         np.concatenate([part.crops for part in parts]),
         np.concatenate([part.landmarks for part in parts]),
@@ -165,13 +172,17 @@ def _draw_all(chunks: list[_Chunk], workers: int) -> Generator[Drawn]:
         finally:
             cv2.setNumThreads(threads)
         return
+    resource_tracker.ensure_running()  # its first start would lift the block below
     # Spawned, not forked: the caller may hold threads, locks or a CUDA context.
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn"), initializer=_start_worker)
+    context = get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), context, initializer=_start_worker, initargs=(stop,))
     ahead: deque[Future[Drawn]] = deque()
     waiting = iter(chunks)
     try:
         for chunk in waiting:
-            ahead.append(pool.submit(_draw_chunk, chunk))
+            with _without_interrupt():
+                ahead.append(pool.submit(_draw_chunk, chunk))
             if len(ahead) >= 2 * workers:
                 yield ahead.popleft().result()
         while ahead:
@@ -179,11 +190,26 @@ def _draw_all(chunks: list[_Chunk], workers: int) -> Generator[Drawn]:
     except BrokenProcessPool as error:
         raise FauError("a worker process died, perhaps for want of memory; try with fewer workers") from error
     finally:
+        stop.set()  # by now nobody waits for what is being drawn
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tidies up
+@contextmanager
+def _without_interrupt() -> Generator[None]:
+    """Start processes that never see Ctrl-C, which reaches the whole group: the parent tidies up."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_stop: Event | None = None  # a worker's; set when what it draws is not wanted any more
+
+
+def _start_worker(stop: Event) -> None:
+    global _stop
+    _stop = stop
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

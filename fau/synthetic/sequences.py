@@ -8,7 +8,7 @@ own lag and height, and holds back what contradicts it. Then the rules of FACS a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from fau.synthetic.expressions import intensities, sample_recipe
 from fau.synthetic.recipe import Recipe
 
 Array = NDArray[np.float64]
+OccluderName: TypeAlias = Literal["glasses", "hand", "mask"]
 
 SECONDS: Final = 10.0  # a sequence's length; lags, blinks and rise times below are shares of it
 
@@ -102,7 +103,7 @@ class Sequence:
     subject: int
     task: int
     target: str
-    occluder: str | None
+    occluder: OccluderName | None
     time: Array
     drawn: Array
     coded: NDArray[np.int8]
@@ -270,7 +271,7 @@ def _eyes_closed(rng: np.random.Generator, person: Person, time: Array) -> Array
     return MAX_INTENSITY * closed
 
 
-def _occluder(rng: np.random.Generator, recipe: Recipe, person: Person) -> str | None:
+def _occluder(rng: np.random.Generator, recipe: Recipe, person: Person) -> OccluderName | None:
     draw = rng.random()
     if draw < recipe.mask:
         return "mask"
@@ -280,7 +281,7 @@ def _occluder(rng: np.random.Generator, recipe: Recipe, person: Person) -> str |
 
 
 def _code(
-    recipe: Recipe, intensity: Array, occluder: str | None, subject: int, task: int
+    recipe: Recipe, intensity: Array, occluder: OccluderName | None, subject: int, task: int
 ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
     """Write down what a coder sees: whole steps, a leniency of the day, and gaps."""
     rng = stream(recipe, STREAM_CODER, subject, task)
