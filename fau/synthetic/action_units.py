@@ -87,12 +87,12 @@ TABLE: Final[dict[int, ActionUnit]] = {
     ),
     4: ActionUnit(
         (
-            Bump((107, 55), (-2.3, -5.8, 0.9), 6.5, "brow_low"),
-            Bump((105, 66), (-1.4, -5.8, 0.3), 7.7, "brow_low"),
-            Bump((70, 63), (-0.6, -4.5, 0), 7.7, "brow_low"),
+            Bump((107, 55), (-2.3, -5.2, 0.9), 6.5, "brow_low"),
+            Bump((105, 66), (-1.4, -5.0, 0.3), 7.7, "brow_low"),
+            Bump((70, 63), (-0.6, -3.8, 0), 7.7, "brow_low"),
             Bump((9,), (0, -1.6, 0.6), 5.8, "brow"),
         ),
-        Lids(0.15, 0.06),
+        Lids(0.10, 0.06),
     ),
     5: ActionUnit(lids=Lids(-0.60, -0.18, 0.70)),
     6: ActionUnit(

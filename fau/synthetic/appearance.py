@@ -25,7 +25,10 @@ SKINS: Final = (
 )  # fmt: skip
 HAIRS: Final = (
     np.array(
-        [(28, 23, 21), (44, 32, 26), (70, 48, 34), (104, 72, 47), (142, 106, 66), (184, 150, 102), (122, 62, 36), (158, 154, 150)],
+        [
+            *((40, 34, 32), (58, 44, 36), (84, 60, 44), (116, 84, 58), (152, 116, 78), (190, 156, 110), (132, 74, 46)),
+            (166, 162, 158),
+        ],
         np.float32,
     )
     / 255
@@ -143,7 +146,7 @@ def sample_appearance(rng: np.random.Generator) -> Appearance:
         tone=tone,
         skin=np.clip(skin, 0.05, 0.98),
         hair=hair,
-        brow=np.minimum(hair * 0.8, skin * 0.45).astype(np.float32),
+        brow=np.minimum(hair * 0.9, skin * 0.5).astype(np.float32),
         iris=np.asarray(iris, np.float32),
         lip=np.asarray(lip, np.float32),
         lip_cover=float(rng.uniform(0.85, 1.0) if made_up else rng.uniform(0.6, 0.9)),

@@ -21,7 +21,7 @@ from fau.synthetic.mesh import OVAL, FloatArray, canonical, smoothstep
 TOP: Final = AROUND // 2  # the outline's vertex above the forehead
 # Shell columns counted from the top: forehead, temple, ear, nape.
 _BASE_LINE: Final = np.interp(
-    np.arange(TOP + 1), [0, 3, 5, 6, 7, 8, 9, 10, 12, 18], [0.25, 0.24, 0.21, 0.20, 0.22, 0.32, 0.44, 0.55, 0.75, 1.5]
+    np.arange(TOP + 1), [0, 3, 5, 6, 7, 8, 9, 10, 12, 18], [0.21, 0.20, 0.18, 0.18, 0.21, 0.32, 0.44, 0.55, 0.75, 1.5]
 )
 
 
@@ -55,19 +55,19 @@ class Style:
 
 
 STYLES: Final[dict[str, Style]] = {
-    "short": Style((1.0, 0.45), 0.4, 0.14, 120, 0.75),
+    "short": Style((1.5, 0.5), 0.4, 0.14, 120, 0.75),
     "crop": Style((0.35, 0.22), 0.1, 0.05, 240, 0.2, cover=0.86),
-    "side": Style((1.25, 0.5), 0.7, 0.14, 90, 1.0),
-    "back": Style((0.9, 0.35), 0.5, 0.06, 110, 1.0),
-    "medium": Style((1.3, 1.0), 0.5, 0.22, 70, 1.0, 0.03),
+    "side": Style((1.9, 0.6), 0.7, 0.14, 90, 1.0),
+    "back": Style((1.3, 0.4), 0.5, 0.06, 110, 1.0),
+    "medium": Style((1.8, 1.2), 0.5, 0.22, 70, 1.0, 0.03),
     "curly": Style((1.8, 1.4), 0.7, 0.38, 60, 0.0),
     "receding": Style((0.6, 0.45), 0.2, 0.1, 130, 0.7, recede=0.14),
     "bald": Style((0.05, 0.08), 0.0, 0.02, 240, 0.2, cover=0.35, recede=0.5),
-    "long": Style((0.9, 0.8), 0.4, 0.08, 90, 1.0, length=(6, 13)),
-    "long_fringe": Style((0.9, 0.8), 0.4, 0.08, 90, 1.0, 0.14, length=(5, 12)),
+    "long": Style((1.2, 1.0), 0.4, 0.08, 90, 1.0, length=(6, 13)),
+    "long_fringe": Style((1.2, 1.0), 0.4, 0.08, 90, 1.0, 0.14, length=(5, 12)),
     "wavy": Style((1.2, 1.3), 0.5, 0.2, 60, 0.85, length=(5, 12), wave=0.5),
-    "bob": Style((1.0, 1.0), 0.4, 0.1, 90, 1.0, 0.05, length=(2.0, 4.0)),
-    "tied": Style((0.45, 0.35), 0.3, 0.05, 130, 1.0),
+    "bob": Style((1.4, 1.2), 0.4, 0.1, 90, 1.0, 0.05, length=(2.0, 4.0)),
+    "tied": Style((0.7, 0.4), 0.3, 0.05, 130, 1.0),
 }
 
 
@@ -80,6 +80,8 @@ def hairline(rng: np.random.Generator, look: Appearance) -> FloatArray:
     peak = np.exp(-((columns / 1.0) ** 2))
     retreat = style.recede + (0.0 if look.feminine else max(0.0, rng.normal(0.03 + 0.06 * look.age, 0.03)))
     line = line + retreat * temple + 0.4 * style.recede * (columns < 3) - max(0, rng.normal(0, 0.03)) * peak
+    if style.fringe:
+        line = np.where(columns < 6, -0.15, line)
     if look.hair_style == "bald":
         line = np.where(columns < 7, np.maximum(line, 0.72), line)
     smooth = np.convolve(np.r_[line[-3:], line, line[:3]] + rng.normal(0, 0.008, AROUND + 6), [0.25, 0.5, 0.25], "same")
@@ -109,13 +111,14 @@ def head_style(rng: np.random.Generator, look: Appearance, line: FloatArray) -> 
         hairline=line,
         crown=float(style.crown * rng.uniform(0.5, 1.4)),
         ear_size=float(np.exp(rng.normal(0.0 if look.feminine else 0.06, 0.07))),
-        ear_tilt=float(rng.uniform(15, 38)),
+        ear_tilt=float(rng.uniform(22, 48)),
         neck_width=float(np.exp(rng.normal(-0.10 if look.feminine else 0.06, 0.06))),
         shoulders=float(np.exp(rng.normal(-0.08 if look.feminine else 0.05, 0.05))),
         slope=float(rng.uniform(-0.4, 1.0)),
         length=length,
         spread=float(rng.uniform(0.6, 1.6)),
         wave=style.wave * float(rng.uniform(0.5, 1.5)),
+        curl=float(rng.uniform(-0.2, 1.0)),
         wrap=float(rng.uniform(92, 128)),
     )
 

@@ -41,11 +41,12 @@ CURTAIN_COLUMNS: Final = 15
 CURTAIN_ROWS: Final = 6
 EAR_AROUND: Final = 10
 
-_RING_SCALE: Final = np.array([1.0, 1.035, 1.075, 1.075, 1.0, 0.78, 0.30])
+_RING_SCALE: Final = np.array([1.0, 1.03, 1.06, 1.06, 1.0, 0.78, 0.30])  # of the outline below the ears
 _RING_DEPTH: Final = np.array([0.0, -0.9, -2.7, -5.6, -8.8, -11.6, -13.0])
-_RING_RISE: Final = np.array([1.0, 1.10, 1.27, 1.42, 1.46, 1.25, 0.65])  # vertical scale over the forehead
+_JAW_INWARD: Final = np.array([0, 0.03, 0.15, 0.32, 0.42, 0.3, 0.1])
 _RING_FOLLOW: Final = np.array([1.0, 0.9, 0.6, 0.3, 0.1, 0.0, 0.0])  # of the outline's motion
-_SKULL_CENTRE: Final = np.array([0.0, 1.2, -3.0], np.float32)
+_SKULL_CENTRE: Final = np.array([0.0, 2.8, -4.2], np.float32)
+_SKULL_AXES: Final = (7.95, 10.2, 9.9)  # half width, height above the centre, half depth of the skull
 
 
 @dataclass(frozen=True)
@@ -122,13 +123,14 @@ def topology() -> Topology:
         vertex_part.append(np.full(len(coordinates), part))
         first += len(coordinates)
 
-    add(SHELL, _grid(RINGS + 1, AROUND + 1, first, flip=False), _grid_uv(SHELL, RINGS + 1, AROUND + 1))
+    add(SHELL, _grid(RINGS + 1, AROUND + 1, first, flip=True), _grid_uv(SHELL, RINGS + 1, AROUND + 1))
     disc, faces = _ear_disc()
     for mirrored in (False, True):
         ear_uv = _chart_uv(EAR, 0.5 + 0.5 * disc[:, 0], 0.5 - 0.5 * disc[:, 1])
         add(EAR, first + (faces[:, ::-1] if mirrored else faces), ear_uv)
     add(TORSO, _grid(TORSO_ROWS, TORSO_COLUMNS, first, flip=False), _grid_uv(TORSO, TORSO_ROWS, TORSO_COLUMNS))
-    add(CURTAIN, _grid(CURTAIN_ROWS, CURTAIN_COLUMNS, first, flip=False), _grid_uv(CURTAIN, CURTAIN_ROWS, CURTAIN_COLUMNS))
+    hanging = _grid(CURTAIN_ROWS, CURTAIN_COLUMNS, first, flip=True)
+    add(CURTAIN, hanging, _grid_uv(CURTAIN, CURTAIN_ROWS, CURTAIN_COLUMNS))
 
     part = np.concatenate(parts).astype(np.int32)
     tags = np.zeros(len(part), np.int32)
@@ -141,8 +143,8 @@ def topology() -> Topology:
     turn = np.ones(len(of_vertex), np.float32)
     row = np.repeat(np.arange(TORSO_ROWS), TORSO_COLUMNS)
     turn[of_vertex == TORSO] = np.array([0.9, 0.65, 0.4, 0.25, 0.2, 0.2, 0.2, 0.2])[row]
-    hanging = np.linspace(1, 0, CURTAIN_ROWS) ** 0.6
-    turn[of_vertex == CURTAIN] = 0.3 + 0.7 * np.repeat(hanging, CURTAIN_COLUMNS)
+    fall = np.linspace(1, 0, CURTAIN_ROWS) ** 0.6
+    turn[of_vertex == CURTAIN] = 0.3 + 0.7 * np.repeat(fall, CURTAIN_COLUMNS)
     return Topology(
         triangles=np.concatenate(triangles).astype(np.int32),
         part=part,
@@ -171,6 +173,7 @@ class HeadStyle:
         length: Length of the hair below the ears, model units; 0 has no curtain.
         spread: How far the curtain stands off the neck, factor.
         wave: Amplitude of the curtain's waves, model units.
+        curl: How far the ends turn inwards.
         wrap: Angle in degrees from the back of the head to which the curtain comes forward.
     """
 
@@ -185,25 +188,31 @@ class HeadStyle:
     length: float = 0.0
     spread: float = 1.0
     wave: float = 0.0
+    curl: float = 0.3
     wrap: float = 100.0
 
 
 def _shell(shape: FloatArray, style: HeadStyle) -> FloatArray:
     outline = shape[list(OVAL)]
-    radial = outline - _SKULL_CENTRE
     above = smoothstep(outline[:, 1], -2.0, 5.0)
-    top = smoothstep(outline[:, 1], 2.0, 8.0)
+    dome = smoothstep(outline[:, 1], -1.0, 3.5)
     under = 1 - smoothstep(outline[:, 1], -7.5, -2.0)
+    radial = outline - _SKULL_CENTRE
+    outward = (radial / np.linalg.norm(radial[:, :2], axis=1, keepdims=True))[:, :2]
+    half_width = _SKULL_AXES[0] * abs(float(shape[127, 0])) / 7.74
+    half_height = _SKULL_AXES[1] + 0.7 * (float(shape[10, 1]) - 8.26) + style.crown
+    reach = half_width * half_height / np.hypot(half_height * outward[:, 0], half_width * outward[:, 1])
     rings = []
     for k in range(RINGS + 1):
-        fullness = smoothstep(k / RINGS - style.hairline, -0.09, 0.12)
-        scale = _RING_SCALE[k] - np.array([0, 0.03, 0.15, 0.32, 0.42, 0.3, 0.1])[k] * under
-        rise = scale + (_RING_RISE[k] - scale) * top
-        unit = radial / np.linalg.norm(radial[:, :2], axis=1, keepdims=True)
-        ring = _SKULL_CENTRE + radial * np.stack([scale, rise, np.ones_like(scale)], 1)
-        ring[:, :2] += unit[:, :2] * (style.volume * fullness * above * (1 - 0.06 * k))[:, None]
-        ring[:, 1] += style.crown * top * np.sin(np.pi * min(k, 5) / 5)
-        ring[:, 2] = outline[:, 2] + _RING_DEPTH[k] * (1.0 - 0.35 * under)
+        ring = outline.copy()
+        ring[:, 2] += _RING_DEPTH[k] * (1.0 - 0.35 * under)
+        jaw = _RING_SCALE[k] - _JAW_INWARD[k] * under
+        ring[:, :2] = _SKULL_CENTRE[:2] + radial[:, :2] * jaw[:, None]
+        section = np.sqrt(np.clip(1 - ((ring[:, 2] - _SKULL_CENTRE[2]) / _SKULL_AXES[2]) ** 2, 0.03, 1))
+        domed = _SKULL_CENTRE[:2] + outward * (reach * section)[:, None]
+        ring[:, :2] += (domed - ring[:, :2]) * (dome * min(1.0, 0.7 * k))[:, None]
+        fullness = smoothstep(k / RINGS - style.hairline, -0.09, 0.12) * min(k, 1)
+        ring[:, :2] += outward * (style.volume * fullness * above * (1 - 0.06 * k))[:, None]
         rings.append(np.concatenate([ring, ring[:1]]))
     return np.concatenate(rings).astype(np.float32)
 
@@ -219,9 +228,9 @@ def _ear(shape: FloatArray, style: HeadStyle, side: float) -> FloatArray:
     radius = np.hypot(disc[:, 0], disc[:, 1])
     rim = np.where(radius > 0.9, 0.12, np.where(radius > 0.3, 0.28, -0.12))
     out = np.empty((len(disc), 3), np.float32)
-    out[:, 0] = anchor[0] + side * (0.1 + np.sin(tilt) * (1.2 - x) * 0.75 + rim)
-    out[:, 1] = anchor[1] + 0.55 + y
-    out[:, 2] = anchor[2] - 2.2 + x * np.cos(tilt)
+    out[:, 0] = anchor[0] + side * (0.25 + np.sin(tilt) * (1.3 - x) * 0.8 + rim)
+    out[:, 1] = anchor[1] + 0.75 + y
+    out[:, 2] = anchor[2] - 1.9 + x * np.cos(tilt)
     return out
 
 
@@ -270,11 +279,12 @@ def _curtain(shape: FloatArray, style: HeadStyle) -> FloatArray:
         drop = float(smoothstep(np.array(t), 0.4, 1.0))
         radius = (half + volume + 0.3) * flare * (1 + 0.16 * drop * (style.spread - 1.0) - 0.05 * drop)
         ripple = 1 + style.wave / half * np.sin(2.3 * np.pi * t * 2 + 2.1 * np.arange(CURTAIN_COLUMNS))
+        ends = 0.6 * np.cos(3 * wrap) + 0.45 * np.sin(5.3 * np.arange(CURTAIN_COLUMNS) + 7 * style.spread)
         rows.append(
             np.stack(
                 [
-                    radius * np.sin(wrap) * ripple,
-                    np.full(CURTAIN_COLUMNS, height) + 0.5 * np.cos(3 * wrap) * drop,
+                    radius * np.sin(wrap) * ripple * (1 - style.curl * max(0.0, t - 0.75)),
+                    height + ends * drop,
                     -5.2 - radius * 0.92 * np.cos(wrap) * (1 - 0.3 * drop),
                 ],
                 1,

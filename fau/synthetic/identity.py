@@ -12,7 +12,7 @@ from fau.synthetic.appearance import Appearance, sample_appearance
 from fau.synthetic.atlas import MASTER, atlas_shape
 from fau.synthetic.clothes import paint_ears, paint_torso
 from fau.synthetic.hair import hairline, head_style, paint_hair
-from fau.synthetic.head import CURTAIN, rest_parts, topology
+from fau.synthetic.head import CURTAIN, EAR, rest_parts, topology
 from fau.synthetic.mesh import FloatArray
 from fau.synthetic.shape import sample_shape
 from fau.synthetic.skin import face_albedo
@@ -70,7 +70,7 @@ def make_identity(rng: np.random.Generator) -> Identity:
     paint_ears(look, image)
     paint_hair(rng, look, line, image)
     top = topology()
-    switched_on = (top.part != CURTAIN) | (style.length > 0)
+    switched_on = np.where(style.length > 0, top.part != EAR, top.part != CURTAIN)  # long hair covers the ears
     return Identity(
         look=look,
         shape=shape,

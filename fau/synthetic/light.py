@@ -46,8 +46,8 @@ def sample_light(rng: np.random.Generator) -> Light:
     cool = np.array([1 - 0.5 * warmth, 1.0, 1 + 0.5 * warmth], np.float32)
     contrast = rng.beta(2.2, 2.6)  # 0 is flat, 1 a single lamp
     exposure = np.exp(rng.normal(0.0, 0.14))
-    key = (0.45 + 0.75 * contrast) * exposure
-    ambient = (0.62 - 0.44 * contrast) * exposure
+    key = (0.42 + 0.62 * contrast) * exposure
+    ambient = (0.60 - 0.40 * contrast) * exposure
     ground = ambient * rng.uniform(0.35, 0.8)
     return Light(
         direction,
@@ -63,7 +63,7 @@ def plain_light() -> Light:
     """Return an even frontal light for contact sheets."""
     direction = np.array([0.25, 0.45, 0.86], np.float32)
     one = np.ones(3, np.float32)
-    return Light(direction / np.linalg.norm(direction), 0.85 * one, 0.42 * one, 0.25 * one, 0.5, 0.4)
+    return Light(direction / np.linalg.norm(direction), 0.72 * one, 0.40 * one, 0.24 * one, 0.5, 0.4)
 
 
 def flat_level(light: Light) -> FloatArray:

@@ -17,8 +17,12 @@ OccluderKind = Literal["glasses", "hand", "mask"]
 KINDS: Final[tuple[OccluderKind, ...]] = ("glasses", "hand", "mask")
 SHIFT = 4
 
-# The mask's outline on the subject's right half, from the bridge of the nose to the chin.
-_MASK_RIGHT: Final = (195, 3, 198, 49, 101, 118, 117, 123, 137, 177, 215, 172, 136, 150, 149, 176, 148, 152)
+# The mask's outline on the subject's right half, from the bridge of the nose to the chin, in model units; the third
+# number is the height over the skin there (vertex in the fourth place).
+_MASK_RIGHT: Final = (
+    (0.0, 1.15, 0.5, 197), (-1.5, 0.75, 0.25, 114), (-3.2, 0.15, 0.2, 118), (-5.4, -0.5, 0.2, 123), (-6.7, -1.2, 0.3, 177),
+    (-6.6, -4.6, 0.3, 58), (-5.3, -7.0, 0.4, 172), (-3.6, -9.0, 0.5, 150), (-1.7, -9.9, 0.5, 176), (0.0, -10.2, 0.5, 152),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,14 @@ def sample_occluder(rng: np.random.Generator, kind: OccluderKind | None = None) 
 
 
 def draw_occluder(
-    image: NDArray[np.uint8], occluder: Occluder, camera: Camera, face: FloatArray, xy: FloatArray, skin: FloatArray, light: Light
+    image: NDArray[np.uint8],
+    occluder: Occluder,
+    camera: Camera,
+    face: FloatArray,
+    shape: FloatArray,
+    xy: FloatArray,
+    skin: FloatArray,
+    light: Light,
 ) -> None:
     """Draw an occluder over the picture in place.
 
@@ -81,6 +92,7 @@ def draw_occluder(
         occluder: What to draw.
         camera: The camera.
         face: (468, 3) deformed face in model units.
+        shape: (468, 3) neutral face in model units.
         xy: (468 or more, 2) pixel positions of the face.
         skin: (3,) display colour of the subject's skin, for a hand.
         light: The light.
@@ -89,7 +101,7 @@ def draw_occluder(
     if occluder.kind == "glasses":
         _glasses(image, occluder, camera, face, level)
     elif occluder.kind == "mask":
-        _mask(image, occluder, camera, xy, level, light)
+        _mask(image, occluder, camera, face, shape, xy, level, light)
     else:
         _hand(image, occluder, camera, skin, level)
 
@@ -139,48 +151,76 @@ def _glasses(image: NDArray[np.uint8], glasses: Occluder, camera: Camera, face: 
     cv2.polylines(image, [_fixed(camera.look(inner.astype(np.float32)))], False, colour, width, cv2.LINE_AA, SHIFT)
 
 
-def mask_outline(xy: FloatArray, size: float = 1.0) -> FloatArray:
-    """Return the outline (n, 2) in pixels of a mask that is worn over nose, mouth and chin."""
-    mirror = canonical().mirror
-    left = [int(mirror[i]) for i in _MASK_RIGHT[1:-1]][::-1]
-    points = xy[[*_MASK_RIGHT, *left]].copy()
-    centre = xy[[1, 152]].mean(0)
-    return np.asarray(centre + (points - centre) * size, np.float32)
+def mask_outline(face: FloatArray, shape: FloatArray, size: float = 1.0) -> FloatArray:
+    """Return the outline (n, 3) in model units of a mask that is worn over nose, mouth and chin.
+
+    Args:
+        face: (468, 3) deformed face; the mask's lower half moves with the jaw.
+        shape: (468, 3) neutral face, which the mask fits.
+        size: Factor.
+    """
+    right = []
+    for x, y, over, vertex in _MASK_RIGHT:
+        drop = face[vertex] - shape[vertex] if y < -4 else np.zeros(3, np.float32)
+        fit = shape[vertex] - canonical().vertices[vertex]
+        right.append(np.array([x, y, canonical().vertices[vertex, 2] + over]) + fit + drop)
+    left = [p * (-1, 1, 1) for p in right[1:-1]][::-1]
+    points = np.array([*right, *left])
+    centre = points.mean(0)
+    points[:, :2] = centre[:2] + (points[:, :2] - centre[:2]) * size
+    return np.asarray(points, np.float32)
 
 
 def _mask(
-    image: NDArray[np.uint8], mask: Occluder, camera: Camera, xy: FloatArray, level: FloatArray, light: Light
+    image: NDArray[np.uint8],
+    mask: Occluder,
+    camera: Camera,
+    face: FloatArray,
+    shape: FloatArray,
+    xy: FloatArray,
+    level: FloatArray,
+    light: Light,
 ) -> None:
     k = camera.scale
-    outline = mask_outline(xy, mask.size)
-    side = outline[len(_MASK_RIGHT) - 1] - outline[0]
-    side /= np.sqrt((side * side).sum()) + 1e-6
+    outline = camera.look(mask_outline(face, shape, mask.size))
     cord = _colour(0.8 * level)
-    for cheek, ear in ((137, 127), (177, 132), (366, 356), (401, 361)):
-        cv2.polylines(image, [_fixed(xy[[cheek, ear]])], False, cord, max(1, round(0.12 * k)), cv2.LINE_AA, SHIFT)
+    for corner, ear in ((4, 127), (5, 132), (14, 356), (13, 361)):
+        ends = np.stack([outline[corner], xy[ear]])
+        cv2.polylines(image, [_fixed(ends)], False, cord, max(1, round(0.12 * k)), cv2.LINE_AA, SHIFT)
     x0, y0 = np.maximum(np.floor(outline.min(0)).astype(int) - 2, 0)
     x1, y1 = np.minimum(np.ceil(outline.max(0)).astype(int) + 3, image.shape[0])
     if x1 - x0 < 2 or y1 - y0 < 2:
         return
     roi = image[y0:y1, x0:x1]
     cover = np.zeros(roi.shape[:2], np.uint8)
-    origin = np.array([x0, y0], np.float32)
-    smooth = outline - origin
-    smooth = 0.25 * np.roll(smooth, 1, 0) + 0.5 * smooth + 0.25 * np.roll(smooth, -1, 0)
-    cv2.fillPoly(cover, [_fixed(smooth)], 255, cv2.LINE_8, SHIFT)
-    y, x = np.mgrid[0 : roi.shape[0], 0 : roi.shape[1]].astype(np.float32)
-    nose = xy[1] - origin
-    across = ((x - nose[0]) * -side[1] + (y - nose[1]) * side[0]) / (5.2 * k)  # -1..1 over the mask
-    down = ((x - nose[0]) * side[0] + (y - nose[1]) * side[1]) / (8.0 * k)
-    bulge = 1.05 - 0.38 * np.clip(np.abs(across), 0, 1.2) ** 2 - 0.20 * np.clip(down, -0.3, 1.2)
-    bulge += -0.22 * across * float(light.direction[0]) * (1 if side[1] > 0 else -1) * -1
-    pleats = np.zeros_like(x)
-    for at in (0.22, 0.45, 0.68):
-        sag = down - at - 0.06 * (1 - across**2)
-        pleats += np.exp(-((sag / 0.022) ** 2)) * -0.16 + np.exp(-(((sag - 0.04) / 0.03) ** 2)) * 0.06
-    shade = np.clip(bulge + pleats * (0.5 + 0.5 * mask.form), 0.25, 1.3)
+    cv2.fillPoly(cover, [_fixed(_rounded(outline - np.array([x0, y0], np.float32)))], 1, cv2.LINE_8, SHIFT)
+    top, chin, right, left = (outline[i] for i in (0, 9, 4, 14))
+    y, x = np.mgrid[y0:y1, x0:x1].astype(np.float32)
+    down_axis = (chin - top) / max(float(((chin - top) ** 2).sum()), 1.0)
+    down = (x - top[0]) * down_axis[0] + (y - top[1]) * down_axis[1]  # 0 at the bridge, 1 at the chin
+    ridge_x = top[0] + down * (chin[0] - top[0])
+    across = np.where(x < ridge_x, (x - ridge_x) / max(1.0, float(ridge_x.mean() - right[0])), 0.0)
+    across = np.where(x >= ridge_x, (x - ridge_x) / max(1.0, float(left[0] - ridge_x.mean())), across)
+    across = np.clip(across, -1.1, 1.1)
+    tilt = np.stack([0.85 * across, 0.35 - 0.9 * (down - 0.2)], -1)  # the cloth's normal, right and up
+    depth = np.sqrt(np.clip(1 - (tilt**2).sum(-1), 0.05, 1))
+    lit = tilt[..., 0] * light.direction[0] + tilt[..., 1] * light.direction[1] + depth * light.direction[2]
+    shade = 0.62 + 0.38 * np.clip(lit, 0, 1)
+    for at in (0.36, 0.52, 0.68):
+        sag = down - at - 0.04 * (1 - across**2)
+        shade = shade - 0.16 * np.exp(-((sag / 0.014) ** 2)) + 0.05 * np.exp(-(((sag - 0.03) / 0.02) ** 2))
+    hem = cv2.erode(cover, np.ones((3, 3), np.uint8), iterations=max(1, round(0.16 * k)))
+    shade = np.where(hem > 0, shade, 0.90 * shade)
     cloth = np.clip(mask.colour * level * shade[..., None], 0, 1) * 255
-    cv2.copyTo(cloth.astype(np.uint8), cover, roi)
+    np.copyto(roi, cloth.astype(np.uint8), where=cover[..., None] > 0)
+
+
+def _rounded(points: FloatArray) -> FloatArray:
+    """Return a closed outline with its corners cut twice (Chaikin)."""
+    for _ in range(2):
+        following = np.roll(points, -1, 0)
+        points = np.stack([0.75 * points + 0.25 * following, 0.25 * points + 0.75 * following], 1).reshape(-1, 2)
+    return points
 
 
 def _hand(image: NDArray[np.uint8], hand: Occluder, camera: Camera, skin: FloatArray, level: FloatArray) -> None:
@@ -193,33 +233,41 @@ def _hand(image: NDArray[np.uint8], hand: Occluder, camera: Camera, skin: FloatA
     def at(forward: float, aside: float) -> FloatArray:
         return np.asarray(centre + k * (forward * along + aside * across), np.float32)
 
-    base = skin * np.array([1.02, 0.94, 0.92], np.float32)
-    spread = 0.05 + 0.22 * (1 - hand.form)
-    # Arm and back of the hand, then fingers from the little one to the index, then the thumb.
-    pieces = [([at(-16, -0.6), at(-5.5, -0.2)], 5.0), ([at(-5.5, 0.0), at(-2.6, 0.0)], 6.4), ([at(-3.2, 0), at(-0.9, 0)], 7.2)]
-    lengths = (4.7, 6.0, 6.6, 6.0)
-    for i, length in enumerate(lengths):
-        aside = (i - 1.5) * 1.72
-        fan = (i - 1.5) * spread
-        bend = 1 - 0.10 * hand.form
-        knuckle = at(-0.7, aside)
-        joint = at(-0.7 + 0.52 * length, aside + 0.52 * length * fan)
-        tip = at(-0.7 + length * bend, aside + length * fan)
-        pieces.append(([knuckle, joint, tip], 1.75 if i else 1.5))
-    pieces.append(([at(-4.2, 2.8), at(-2.0, 4.4), at(0.2, 4.9)], 1.9))
-    for points, width in pieces:
+    base = skin * np.array([1.0, 0.93, 0.91], np.float32) * level
+    cover = np.zeros(image.shape[:2], np.uint8)
+    layer = np.empty_like(image)
+    layer[:] = np.clip(base, 0, 1) * 255 * 0.9
+
+    def piece(points: list[FloatArray], width: float, bands: tuple[tuple[float, float], ...]) -> None:
         line = [_fixed(np.stack(points))]
-        for share, shade in ((1.0, 0.60), (0.86, 0.82), (0.62, 0.95), (0.34, 1.03)):
-            cv2.polylines(image, line, False, _colour(base * level * shade), max(1, round(width * share * k)), cv2.LINE_AA, SHIFT)
-    for i, length in enumerate(lengths):
-        fan = (i - 1.5) * spread
-        aside = (i - 1.5) * 1.72
-        bend = 1 - 0.10 * hand.form
-        for share, mark in ((0.52, 0.80), (0.5, 0.86)):
-            where = at(-0.7 + share * length, aside + share * length * fan)
-            half = 0.5 * k * across
-            cv2.polylines(image, [_fixed(np.stack([where - half, where + half]))], False, _colour(base * level * mark), max(1, round(0.10 * k)), cv2.LINE_AA, SHIFT)
-        nail = at(-0.7 + (length - 0.15) * bend, aside + length * fan)
-        axes = (max(1, round(0.52 * k)), max(1, round(0.40 * k)))
-        at_pixel = (int(nail[0] * 16), int(nail[1] * 16))
-        cv2.ellipse(image, at_pixel, (axes[0] * 16, axes[1] * 16), float(-hand.angle), 0, 360, _colour(base * level * np.array([1.08, 0.98, 0.97])), -1, cv2.LINE_AA, SHIFT)
+        cv2.polylines(cover, line, False, 1, max(1, round(width * k)), cv2.LINE_8, SHIFT)
+        for share, shade in bands:
+            cv2.polylines(layer, line, False, _colour(base * shade), max(1, round(width * share * k)), cv2.LINE_8, SHIFT)
+
+    palm = np.stack([at(-6.0, -2.3), at(-3.4, -3.4), at(-0.3, -3.3), at(0.2, 0), at(-0.3, 3.3), at(-3.4, 3.1), at(-6.0, 2.0)])
+    arm = np.stack([at(-5.4, -2.3), at(-5.4, 2.1), at(-22, 3.2), at(-22, -3.4)])
+    for shape, shade in ((arm, 0.86), (_rounded(palm), 0.93)):
+        cv2.fillPoly(cover, [_fixed(shape)], 1, cv2.LINE_8, SHIFT)
+        cv2.fillPoly(layer, [_fixed(shape)], _colour(base * shade), cv2.LINE_8, SHIFT)
+    round_shade = ((1.0, 0.70), (0.84, 0.88), (0.55, 0.98))
+    piece([at(-4.4, 2.4), at(-2.2, 4.0), at(-0.2, 4.6), at(0.9, 4.6)], 1.85, round_shade)  # thumb
+    spread = 0.04 + 0.16 * (1 - hand.form)
+    nails = []
+    for i, length in enumerate((4.6, 5.9, 6.5, 5.9)):  # from the little finger to the index
+        aside, fan = (i - 1.5) * 1.74, (i - 1.5) * spread
+        reach = length * (1 - 0.12 * hand.form)
+        tip = at(-0.7 + reach, aside + reach * fan)
+        piece([at(-0.6, aside), at(-0.7 + 0.5 * reach, aside + 0.45 * reach * fan), tip], 1.75 if i else 1.5, round_shade)
+        piece([at(-1.5, aside), at(-0.2, aside)], 1.5, ((1.0, 0.93),))  # the knuckle merges into the back of the hand
+        for share in (0.10, 0.50):
+            where = at(-0.7 + share * reach, aside + share * reach * fan)
+            crease = [_fixed(np.stack([where - 0.45 * k * across, where + 0.45 * k * across]))]
+            cv2.polylines(layer, crease, False, _colour(base * 0.80), max(1, round(0.14 * k)), cv2.LINE_8, SHIFT)
+        nails.append(at(-0.75 + reach, aside + reach * fan))
+    for nail in nails:
+        axes = (max(8, round(0.50 * k * 16)), max(8, round(0.38 * k * 16)))
+        where = (int(nail[0] * 16), int(nail[1] * 16))
+        shine = _colour(base * np.array([1.10, 1.02, 1.02], np.float32))
+        cv2.ellipse(layer, where, axes, float(-hand.angle), 0, 360, shine, -1, cv2.LINE_8, SHIFT)
+    layer = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.16 * k))
+    cv2.copyTo(layer, cover, image)

@@ -16,9 +16,10 @@ from fau.synthetic.eyes import draw_eyes, iris_points
 from fau.synthetic.head import CURTAIN, EAR, SHELL, TORSO, assemble, topology
 from fau.synthetic.identity import Identity
 from fau.synthetic.light import light_map
-from fau.synthetic.mesh import FloatArray, canonical
+from fau.synthetic.mesh import FloatArray
 from fau.synthetic.mouth import draw_mouth
 from fau.synthetic.occluders import draw_occluder
+from fau.synthetic.occlusion import visibility
 from fau.synthetic.raster import draw_ids, texture_positions, visible_order
 from fau.synthetic.view import View
 from fau.synthetic.wrinkles import shade_folds
@@ -96,7 +97,7 @@ def render(
     jaw = float((motion().jaw * level).sum() / 5)
     draw_mouth(image, tags, camera, identity.shape, xy, jaw, identity.look.skin, view.light)
     if view.occluder is not None:
-        draw_occluder(image, view.occluder, camera, face, xy, identity.look.skin, view.light)
+        draw_occluder(image, view.occluder, camera, face, identity.shape, xy, identity.look.skin, view.light)
     scale = size / canvas
     points = np.concatenate([xy[: len(face)], irises])
     landmarks = (points + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
@@ -124,14 +125,14 @@ def _lit_atlas(identity: Identity, placed: FloatArray, level: FloatArray, view: 
         [u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1], u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2], u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]], 1
     )
     normals /= np.sqrt((normals * normals).sum(1, keepdims=True)) + np.float32(1e-6)
-    occlusion = np.ones((len(normals), 2), np.float32)
-    diffuse, gloss = light_map(normals, occlusion, view.light, density)
-    diffuse = np.ascontiguousarray(diffuse)
-    # The folds' slopes are in the head's axes: bring the lamp there.
+    # Shadows and the folds' slopes are in the head's axes: bring the lamp there.
     direction = rotation(view.yaw, view.pitch, view.roll).T @ view.light.direction
+    diffuse, gloss = light_map(normals, visibility(direction), view.light, density)
+    diffuse = np.ascontiguousarray(diffuse)
     shade_folds(diffuse, density, level, identity.look.wrinkle_gain, direction)
     diffuse *= identity.linear_albedo(density)
     diffuse += gloss[..., None]
+    diffuse *= 1.18 / (1 + 0.32 * diffuse)  # the film's shoulder: bright skin keeps its shading
     return cv2.convertScaleAbs(np.sqrt(diffuse), alpha=255.0)
 
 
@@ -147,5 +148,3 @@ def _expose(image: NDArray[np.uint8], view: View, size: int, rng: np.random.Gene
         small = np.clip(np.rint(grain), 0, 255).astype(np.uint8)
     return small
 
-
-LANDMARK_MESH = canonical  # the first 468 landmarks are this mesh's vertices, in its order

@@ -21,7 +21,7 @@ def _masks() -> dict[str, FloatArray]:
     uv = canonical().uv
     lips = np.concatenate([uv[list(UPPER_LIP_OUTER)], uv[list(LOWER_LIP_OUTER)][::-1]])
     folds = [uv[list(eye.fold)] - [0, 0.004] for eye in EYES]
-    nostrils = sum(paint.spot((0.5 + s * 0.031, 0.5985), (0.0125, 0.0055), 0.0045) for s in (-1, 1))
+    nostrils = sum(paint.spot((0.5 + s * 0.030, 0.5985), (0.0105, 0.0040), 0.0040) for s in (-1, 1))
     alae = paint.strokes(paint.both([paint.arc(uv[129] + [0.002, 0], uv[98] + [-0.006, 0.012], -0.25)]), 0.008, 0.006)
     cheeks = sum(paint.spot((0.5 + s * 0.21, 0.52), (0.075, 0.06), 0.035) for s in (-1, 1))
     sockets = sum(paint.spot((x, y - 0.004), (0.062, 0.032), 0.018) for x, y in EYE_AT)
@@ -93,21 +93,21 @@ def face_albedo(rng: np.random.Generator, look: Appearance) -> FloatArray:
     pale = 1 - 0.6 * look.tone
     paint.tint(image, (1.05, 0.87, 0.86), 0.55 * look.flush * pale * m["cheeks"])
     paint.tint(image, (1.04, 0.87, 0.86), 0.6 * look.flush * pale * m["nose"])
-    paint.tint(image, (0.74, 0.67, 0.68), 0.5 * look.socket * m["sockets"])
-    paint.tint(image, (0.70, 0.62, 0.64), 0.6 * look.socket * m["inner"])
+    paint.tint(image, (0.74, 0.67, 0.68), 0.3 * look.socket * m["sockets"])
+    paint.tint(image, (0.70, 0.62, 0.64), 0.4 * look.socket * m["inner"])
     paint.tint(image, (0.93, 0.84, 0.83), 0.5 * m["lid"])
     paint.tint(image, (1.05, 1.05, 1.05), 0.8 * m["bridge"])
-    paint.tint(image, (0.66, 0.55, 0.53), 0.5 * m["under_nose"])
+    paint.tint(image, (0.66, 0.55, 0.53), 0.25 * m["under_nose"])
     paint.tint(image, (0.62, 0.50, 0.48), 0.75 * np.clip(m["alae"], 0, 1))
-    paint.tint(image, (0.22, 0.14, 0.12), np.clip(1.4 * m["nostrils"], 0, 0.95))
-    paint.tint(image, (0.76, 0.68, 0.66), 0.6 * m["under_lip"])
+    paint.tint(image, (0.26, 0.16, 0.14), np.clip(1.25 * m["nostrils"], 0, 0.9))
+    paint.tint(image, (0.76, 0.68, 0.66), 0.35 * m["under_lip"])
     paint.tint(image, (0.88, 0.82, 0.81), 0.6 * m["philtrum"])
     paint.tint(image, (1.05, 1.05, 1.05), 0.6 * m["philtrum_rims"])
     paint.tint(image, (0.72, 0.60, 0.58), 0.7 * np.clip(m["corners"], 0, 1))
     paint.tint(image, (0.50, 0.41, 0.40), 0.9 * look.crease * np.clip(1.3 * m["fold"], 0, 1))
     old = float(np.clip(1.5 * look.age - 0.15, 0, 1))
     paint.tint(image, (0.74, 0.66, 0.66), (0.25 + 0.6 * old) * np.clip(m["bags"], 0, 1) * look.socket)
-    paint.tint(image, (0.76, 0.68, 0.66), (0.15 + 0.7 * old) * np.clip(m["laugh"], 0, 1))
+    paint.tint(image, (0.76, 0.68, 0.66), (0.05 + 0.7 * old) * np.clip(m["laugh"], 0, 1))
     paint.tint(image, (0.80, 0.72, 0.70), 0.75 * old * np.clip(m["brow_lines"], 0, 1))
     paint.tint(image, (0.80, 0.72, 0.70), 0.75 * old * np.clip(m["crow"], 0, 1))
     _marks(rng, look, image)
@@ -147,10 +147,10 @@ def _beard(rng: np.random.Generator, look: Appearance, image: FloatArray) -> Non
     if look.beard <= 0.02 and not look.moustache:
         return
     m = _masks()
-    hairs = 0.75 + 0.30 * paint.noise(rng, 256) + 0.22 * paint.noise(rng, 90)
+    hairs = 0.86 + 0.20 * paint.noise(rng, 256) + 0.12 * paint.noise(rng, 90)
     cover = m["beard"] * (0.55 + 0.45 * look.beard) + 0.8 * look.moustache * m["moustache"]
     amount = np.clip(cover * hairs, 0, 1) * float(np.clip(1.35 * look.beard, 0.0, 0.93))
-    paint.mix(image, np.minimum(look.hair * 0.85 + 0.02, look.skin * 0.75), amount)
+    paint.mix(image, np.minimum(look.hair * 0.8 + 0.01, look.skin * 0.62), amount)
 
 
 def _brows(rng: np.random.Generator, look: Appearance, image: FloatArray) -> None:
@@ -161,7 +161,7 @@ def _brows(rng: np.random.Generator, look: Appearance, image: FloatArray) -> Non
     for eye, side in zip(EYES, (1.0, -1.0), strict=True):
         upper, lower = uv[list(eye.brow_upper)], uv[list(eye.brow_lower)]
         centre = 0.5 * (upper + lower) - [0, 0.002]
-        half = 0.5 * (lower - upper)[:, 1] * look.brow_height * np.array([0.45, 0.85, 1.0, 1.0, 0.8])
+        half = 0.5 * (lower - upper)[:, 1] * look.brow_height * np.array([0.30, 0.60, 0.78, 0.82, 0.70])
         base = np.zeros_like(mask)
         edge = np.stack([np.zeros(5), 0.8 * half], 1)
         cv2.fillPoly(base, [paint.fixed_point(np.concatenate([centre - edge, (centre + edge)[::-1]]), scale)], 1.0, 8, 4)
@@ -177,4 +177,4 @@ def _brows(rng: np.random.Generator, look: Appearance, image: FloatArray) -> Non
         for p, q in zip(paint.fixed_point(root, scale).tolist(), paint.fixed_point(root + step, scale).tolist(), strict=True):
             cv2.line(mask, p, q, 0.95, 1, cv2.LINE_8, 4)
     small = cv2.GaussianBlur(cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_AREA), (0, 0), 0.6)
-    paint.mix(image, look.brow, np.clip(1.15 * small * look.brow_density, 0, 0.94))
+    paint.mix(image, look.brow, np.clip(1.15 * small * look.brow_density, 0, 0.9))

@@ -14,7 +14,7 @@ from fau.synthetic.action_units import AUS
 from fau.synthetic.atlas import MASTER, atlas_shape
 from fau.synthetic.mesh import FloatArray, canonical
 
-DARKEST: Final = 0.62  # share of light that the deepest fold takes
+DARKEST: Final = 0.46  # share of light that the deepest fold takes
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,25 @@ def _drawn() -> dict[int, FloatArray]:
     wave = [np.stack([np.linspace(0.37, 0.63, 20), v + 0.012 * np.cos(np.linspace(-3, 3, 20))], 1) for v in forehead]
     side = [np.stack([np.linspace(0.17, 0.37, 15), v + 0.02 * np.linspace(1, 0, 15)], 1) for v in forehead]
     crow = [arc((0.264, 0.372), (0.200, 0.340), 0.1), arc((0.264, 0.383), (0.192, 0.385), 0.08), arc((0.268, 0.394), (0.205, 0.425), 0.1)]
-    cheek = [arc(uv[129] + [-0.012, -0.01], uv[61] + [-0.045, -0.01], 0.16)]
+    cheek = [arc(uv[129] + [-0.010, -0.005], uv[61] + [-0.040, -0.018], 0.12)]
     lift = [arc(uv[129] + [-0.004, -0.018], uv[61] + [-0.022, -0.045], 0.08)]
     corner = uv[61]
     out = {
-        1: 1.2 * strokes(wave, 0.006, 0.005),
-        2: 1.2 * strokes(both(side), 0.006, 0.005),
+        1: 1.3 * strokes(wave, 0.007, 0.008),
+        2: 1.3 * strokes(both(side), 0.007, 0.008),
         4: 1.3 * strokes(both([arc((0.476, 0.24), (0.482, 0.31), 0.1)]), 0.009, 0.006)
         + 0.7 * strokes([arc((0.47, 0.328), (0.53, 0.328), 0.1)], 0.006, 0.005),
-        6: 1.2 * strokes(both(crow), 0.006, 0.0045) + 1.0 * strokes(both([arc((0.285, 0.424), (0.405, 0.434), -0.16)]), 0.008, 0.005),
+        6: 1.2 * strokes(both(crow), 0.006, 0.006) + 1.1 * strokes(both([arc((0.285, 0.424), (0.405, 0.434), -0.16)]), 0.008, 0.008),
         7: 0.7 * strokes(both([arc((0.29, 0.413), (0.41, 0.418), -0.18)]), 0.006, 0.005),
         9: 1.4 * strokes(both([arc((0.459, 0.368), (0.489, 0.343), 0), arc((0.452, 0.398), (0.486, 0.372), 0), arc((0.447, 0.428), (0.482, 0.402), 0)]), 0.006, 0.0045)
         + 1.0 * strokes(both([arc(uv[129] + [0.0, -0.035], uv[129] + [-0.022, 0.035], -0.25)]), 0.009, 0.006),
-        10: 1.1 * strokes(both(lift), 0.009, 0.007),
-        12: 1.2 * strokes(both(cheek), 0.009, 0.007),
+        10: 1.3 * strokes(both(lift), 0.009, 0.010),
+        12: 1.3 * strokes(both(cheek), 0.009, 0.011),
         14: 1.5 * strokes(both([arc(corner + [-0.016, -0.028], corner + [-0.020, 0.026], -0.25)]), 0.010, 0.006)
         + 1.2 * sum(spot((0.5 + s * 0.150, 0.690), (0.010, 0.018), 0.007) for s in (-1, 1)),
         15: 1.2 * strokes(both([arc(corner + [-0.006, 0.010], corner + [-0.034, 0.060], 0.1)]), 0.009, 0.006),
         17: 1.0 * strokes([arc((0.44, 0.800), (0.56, 0.800), 0.22)], 0.009, 0.007)
-        + 0.8 * paint.blur(paint.polygon([(0.45, 0.83), (0.55, 0.83), (0.54, 0.885), (0.46, 0.885)]) * _dimples(), 0.004),
+        + 0.5 * paint.blur(paint.polygon([(0.45, 0.83), (0.55, 0.83), (0.54, 0.885), (0.46, 0.885)]) * _dimples(), 0.006),
         20: 0.8 * strokes(both([arc(corner + [-0.022, -0.025], corner + [-0.026, 0.055], 0.2)]), 0.008, 0.007),
         23: 0.8 * strokes(both([arc((0.425, 0.662), (0.432, 0.676), 0), arc((0.450, 0.655), (0.454, 0.672), 0), arc((0.475, 0.652), (0.477, 0.670), 0)]), 0.005, 0.004)
         + 0.8 * strokes([arc((0.43, 0.758), (0.57, 0.758), 0.10)], 0.008, 0.006),

@@ -1,0 +1,117 @@
+"""Contact sheets: subjects by expressions, each action unit at 0..5, looks, occluders. For eyes, not for training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fau.errors import FauError
+from fau.labels import EXPRESSIONS, LABEL_SETS, MAX_INTENSITY, au_label
+from fau.synthetic.expressions import PROTOTYPES, intensities
+from fau.synthetic.identity import Identity, make_identity
+from fau.synthetic.occluders import KINDS
+from fau.synthetic.render import render
+from fau.synthetic.view import plain_view, sample_view
+
+Picture = NDArray[np.uint8]
+
+
+def contact_sheets(out: Path, seed: int = 0, size: int = 112, subjects: int = 6) -> list[Path]:
+    """Draw contact sheets and write them as PNG files.
+
+    Args:
+        out: Folder, made when missing.
+        seed: Seed of subjects and views.
+        size: Pixels of one face.
+        subjects: Rows of the sheet of expressions.
+
+    Returns:
+        The files: ``subjects.png``, ``expressions.png``, ``action_units.png``, ``occluders.png``.
+
+    Raises:
+        FauError: If a file cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    people = [make_identity(np.random.default_rng([seed, 1, i])) for i in range(max(subjects, 30))]
+    sheets: dict[str, Callable[[], Picture]] = {
+        "subjects": lambda: subject_sheet(people[:30], seed, size),
+        "expressions": lambda: expression_sheet(people[:subjects], size),
+        "action_units": lambda: unit_sheet(people[1], size),
+        "occluders": lambda: occluder_sheet(people[:8], seed, size),
+    }
+    written = []
+    for name, draw in sheets.items():
+        path = out / f"{name}.png"
+        if not cv2.imwrite(str(path), draw()[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9]):
+            raise FauError(f"the contact sheet {path} could not be written; check the folder and the space left on its disk")
+        written.append(path)
+    return written
+
+
+def subject_sheet(people: Sequence[Identity], seed: int, size: int) -> Picture:
+    """Return neutral and slightly smiling faces in random views, ten a row."""
+    order = LABEL_SETS["synthetic18"]
+    crops = []
+    for i, person in enumerate(people):
+        rng = np.random.default_rng([seed, 2, i])
+        level = np.zeros(len(order), np.float32)
+        if i % 3 == 1:
+            level[order.index(12)], level[order.index(6)] = 3, 2
+        crops.append(render(person, level, sample_view(rng, yaw=25), size, rng).image)
+    return grid(crops, 10)
+
+
+def expression_sheet(people: Sequence[Identity], size: int) -> Picture:
+    """Return one row a subject, one column an expression of ``labels.EXPRESSIONS``; recipes differ between rows."""
+    crops = []
+    for row, person in enumerate(people):
+        for expression in EXPRESSIONS:
+            recipes = PROTOTYPES[expression]
+            rng = np.random.default_rng(row)
+            crop = render(person, intensities(recipes[row % len(recipes)]), plain_view(-8), size, rng).image
+            crops.append(caption(crop, expression) if row == 0 else crop)
+    return grid(crops, len(EXPRESSIONS))
+
+
+def unit_sheet(person: Identity, size: int) -> Picture:
+    """Return each action unit at intensity 0 to 5, two units side by side in a row."""
+    order = LABEL_SETS["synthetic18"]
+    crops = []
+    for i, au in enumerate(order):
+        for value in range(MAX_INTENSITY + 1):
+            level = np.zeros(len(order), np.float32)
+            level[i] = value
+            crop = render(person, level, plain_view(12), size, np.random.default_rng(0)).image
+            crops.append(caption(crop, f"{au_label(au)} {value}"))
+    return grid(crops, 2 * (MAX_INTENSITY + 1))
+
+
+def occluder_sheet(people: Sequence[Identity], seed: int, size: int) -> Picture:
+    """Return one row an occluder, one column a subject."""
+    crops = []
+    for k, kind in enumerate(KINDS):
+        for i, person in enumerate(people):
+            rng = np.random.default_rng([seed, 3, k, i])
+            crops.append(render(person, np.zeros(18, np.float32), sample_view(rng, kind), size, rng).image)
+    return grid(crops, len(people))
+
+
+def caption(crop: Picture, text: str) -> Picture:
+    """Return the crop with a line of text in its upper left corner."""
+    out = crop.copy()
+    scale = crop.shape[0] / 112
+    at = (round(3 * scale), round(11 * scale))
+    for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(out, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.36 * scale, colour, width, cv2.LINE_AA)
+    return out
+
+
+def grid(crops: Sequence[Picture], columns: int) -> Picture:
+    """Return pictures of one size row by row; the last row is filled with black."""
+    filled = [*crops, *[np.zeros_like(crops[0])] * (-len(crops) % columns)]
+    rows = [np.hstack(filled[i : i + columns]) for i in range(0, len(filled), columns)]
+    return np.vstack(rows)
