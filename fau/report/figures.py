@@ -263,23 +263,21 @@ def learning_curves(experiment: Experiment) -> list[View]:
                     line={**line, "width": 1},
                     opacity=0.35,
                     legendgroup=row.name,
-                    showlegend=False,
+                    name="",
                     hovertemplate=f"{row.name}, fold {fold}, seed {seed}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
                 )
             epoch, mean = _mean_curve([epochs for _, _, epochs in runs], key)
             figure.add_scatter(
                 x=epoch,
                 y=[scale * value for value in mean],
-                mode="lines+markers",
+                mode="lines",
                 name=row_label(row),
                 line={**line, "width": 2.6},
-                marker={"size": 5},
                 legendgroup=row.name,
                 hovertemplate=f"<b>{row.name}</b>, mean of {len(runs)} runs<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
             )
         if figure.data:
-            _style(figure, height=470, margin={"l": 10, "r": 10, "t": 32, "b": 50})
-            figure.update_layout(legend={"yanchor": "top", "y": -0.18})
+            _style_curves(figure)
             figure.update_xaxes(title_text="epoch", rangemode="tozero")
             figure.update_yaxes(title_text=title, automargin=True)
             views.append(View(title.removesuffix(", %"), figure))
@@ -331,15 +329,14 @@ def precision_recall(experiment: Experiment) -> list[View]:
                     y=[100 * tp / (tp + fp)] if tp + fp else [],
                     mode="markers",
                     legendgroup=row.name,
-                    showlegend=False,
+                    name="",
                     marker={"color": line["color"], "size": 10, "symbol": "x-thin-open", "line": {"width": 2.5}},
                     hovertemplate=f"<b>{row.name}</b> at its threshold<br>recall %{{x:.1f}} %<br>"
                     "precision %{y:.1f} %<extra></extra>",
                 )
         if not figure.data:
             continue
-        _style(figure, height=470, margin={"l": 10, "r": 10, "t": 32, "b": 50})
-        figure.update_layout(legend={"yanchor": "top", "y": -0.18})
+        _style_curves(figure)
         figure.update_xaxes(title_text="recall, %", range=[0, 101])
         figure.update_yaxes(title_text="precision, %", range=[0, 101], automargin=True)
         views.append(View("mean of action units" if label == "mean" else label, figure))
@@ -351,6 +348,12 @@ def _line(index: int, reference: bool) -> dict[str, str]:
         return {"color": TEXT, "dash": "solid"}
     index -= 1
     return {"color": PALETTE[index % len(PALETTE)], "dash": DASHES[index // len(PALETTE) % len(DASHES)]}
+
+
+def _style_curves(figure: go.Figure) -> None:
+    """Apply what curves share. The page draws their legend, since it wraps at any width and toggles whole rows."""
+    _style(figure, height=420, margin={"l": 10, "r": 10, "t": 32, "b": 50})
+    figure.update_layout(showlegend=False)
 
 
 def _style(figure: go.Figure, height: int, margin: dict[str, int]) -> None:

@@ -70,7 +70,7 @@ def _section(index: int, report: Report, experiment: Experiment, folder: Path) -
         "costs": tables.run_table(experiment),
         "published": tables.published_table(experiment),
         "runs": [_run_line(run, folder) for run in experiment.runs],
-        "clear": [bool(row.comparison and row.comparison.p < figures.ALPHA) for row in experiment.rows],
+        "compared": any(row.comparison for row in experiment.rows),
     }
 
 

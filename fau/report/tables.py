@@ -108,6 +108,10 @@ def score_table(experiment: Experiment, level: float) -> Table:
             table.secondary.add(len(table.rows))
             table.rows.append(_seed_cells(row, len(headings)))
     table.notes = notes(experiment, level)
+    if not any(row.comparison for row in experiment.rows):
+        table.headings[3:6] = []
+        for cells in table.rows:
+            cells[3:6] = []
     return table
 
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -50,15 +51,37 @@ def print_report(report: Report, console: Console) -> None:
         for warning in experiment.warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
         for table in all_tables(report, experiment):
-            console.print(_rich(table))
+            console.print()
+            for part in _parts(table, console.width):
+                console.print(_rich(part))
             for note in table.notes:
                 console.print(Padding(escape(note), (0, 0, 0, 1)), style="dim", highlight=False)
 
 
+def _parts(table: Table, width: int) -> list[Table]:
+    """Split a table that is too wide into several below each other, each with the names of the rows."""
+    widths = [max(cell_len(line[i]) for line in [table.headings, *table.rows]) + 3 for i in range(len(table.headings))]
+    parts: list[list[int]] = [[]]
+    left = width - widths[0] - 1
+    for column in range(1, len(widths)):
+        if parts[-1] and sum(widths[i] for i in parts[-1]) + widths[column] > left:
+            parts.append([])
+        parts[-1].append(column)
+    split = []
+    for number, columns in enumerate(parts):
+        lines = [[line[i] for i in (0, *columns)] for line in [table.headings, *table.rows]]
+        # A line that explains the one above it, and has nothing in these columns, is not repeated.
+        kept = [i for i, line in enumerate(lines[1:]) if i not in table.secondary or any(line[1:])]
+        secondary = {position for position, i in enumerate(kept) if i in table.secondary}
+        split.append(Table("" if number else table.title, lines[0], [lines[1 + i] for i in kept], secondary))
+    return split
+
+
 def _rich(table: Table) -> RichTable:
-    rich = RichTable(title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    title = escape(table.title) if table.title else None
+    rich = RichTable(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
     for index, heading in enumerate(table.headings):
-        rich.add_column(escape(heading), justify="right" if index else "left", no_wrap=index == 0, overflow="fold")
+        rich.add_column(escape(heading), justify="right" if index else "left", no_wrap=True)
     for index, cells in enumerate(table.rows):
         rich.add_row(*map(escape, cells), style="dim" if index in table.secondary else "")
     return rich

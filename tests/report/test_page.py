@@ -75,14 +75,8 @@ def test_in_a_browser(tmp_path):
     report = build_report(tmp_path / "runs", load_runs(tmp_path / "runs"), resamples=99)
     [file] = write_report(report, tmp_path / "out", ["html"])
     log = tmp_path / "net.json"
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=20000"
-    command = [BROWSER, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}"]
-    command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom", file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    console, dom = _dom(tmp_path, file, f"--log-net-log={log}")
     assert console == []
-    dom = done.stdout
     assert 'data-drawn="4"' in dom
     forest = dom[dom.index('id="e0-forest"') : dom.index('id="e0-heat"')]
     # Four differences, the reference's diamond and five scores; nine error bars.
@@ -91,7 +85,10 @@ def test_in_a_browser(tmp_path):
     heat = dom[dom.index('id="e0-heat"') : dom.index('id="e0-pr"')]
     assert len(re.findall(r'class="heatmap-label', heat)) == 4 * 13
     curves = dom[dom.index('id="e0-curves"') :]
-    assert len(re.findall(r'<path class="js-line"', curves)) == 5 * (1 + 3) + 5  # means, runs, legend
+    assert len(re.findall(r'<path class="js-line"', curves)) == 5 * (1 + 3)  # means and runs
+    assert len(re.findall(r'aria-pressed="true"', dom)) == 2 * 5  # the legends
+    tried = _dom(tmp_path, _used(file))
+    assert tried[0] == [] and 'data-used="2 selects, 10 buttons"' in tried[1]
     events = [event.get("params") for event in json.loads(log.read_text())["events"]]
     # The browser asks for updates and the time by itself (initiator "not an origin"); the page must not ask at all.
     requested = [
@@ -102,3 +99,28 @@ def test_in_a_browser(tmp_path):
         and not str(params.get("url")).startswith(("file:", "data:", "blob:"))
     ]
     assert requested == []
+
+
+def _dom(folder, file, *flags):
+    """Console messages and document after the page has run."""
+    standing = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    standing += " --disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=20000"
+    command = [BROWSER, *standing.split(), f"--user-data-dir={folder / file.stem}", *flags]
+    command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom", file.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    return [line for line in done.stderr.splitlines() if "CONSOLE" in line], done.stdout
+
+
+def _used(file):
+    """A copy of the page whose every choice is taken and every legend entry pressed."""
+    script = """
+      const selects = [...document.querySelectorAll("select")].filter((s) => s.options.length > 2);
+      selects.forEach((s) => [...s.options].forEach((o) => { s.value = o.value; s.dispatchEvent(new Event("change")); }));
+      const number = document.querySelectorAll(".legend button").length;
+      for (let i = 0; i < number; i++) document.querySelectorAll(".legend button")[i].click();
+      if (document.querySelectorAll('[aria-pressed="false"]').length === number)
+        document.body.dataset.used = `${selects.length} selects, ${number} buttons`;
+    """
+    copy = file.with_name("used.html")
+    copy.write_text(file.read_text().replace("</body>", f"<script>{script}</script></body>"))
+    return copy

@@ -40,6 +40,17 @@ def test_terminal(report):
     assert "12 " in text and "3 of 3" in text and "1.16 M" in text and "Published rows" in text and "0.4803" in text
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_terminal_of_any_width_breaks_no_cell(report, width):
+    console = Console(file=io.StringIO(), width=width)
+    print_report(report, console)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    for row in report.experiments[0].rows[1:]:
+        assert bracket(row.comparison.difference.macro, True) in text and bracket(row.estimate.macro) in text
+    assert "F1, mean of folds" in text and "time, all runs" in text
+
+
 def test_markdown_tables_are_square(report):
     tables = re.findall(r"(?:^\|.*\n)+", markdown(report), re.MULTILINE)
     assert len(tables) == 4

@@ -8,6 +8,7 @@
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const drawings = JSON.parse(document.getElementById("drawings").textContent);
   const chosen = {};
+  const hidden = {};
   const config = {
     responsive: true,
     displaylogo: false,
@@ -22,7 +23,33 @@
 
   const draw = (id) => {
     const figure = coloured(drawings[id][chosen[id] || 0].figure);
+    const box = document.querySelector(`[data-legend="${id}"]`);
+    if (box) {
+      hidden[id] = hidden[id] || new Set();
+      figure.data.forEach((trace) => { trace.visible = !hidden[id].has(trace.legendgroup); });
+      legend(box, id, figure.data.filter((trace) => trace.name));
+    }
     return Plotly.react(id, figure.data, figure.layout, config);
+  };
+
+  // One button a row: it hides and shows the row in its figure, whatever view is chosen.
+  const legend = (box, id, traces) => {
+    box.replaceChildren(...traces.map((trace) => {
+      const button = document.createElement("button");
+      const dash = { dash: "6 3", dot: "2 3" }[trace.line.dash] || "none";
+      button.type = "button";
+      button.innerHTML = '<svg width="26" height="10" aria-hidden="true"><line x1="0" x2="26" y1="5" y2="5" stroke-width="3"/></svg>';
+      const line = button.querySelector("line");
+      line.setAttribute("stroke", trace.line.color);
+      line.setAttribute("stroke-dasharray", dash);
+      button.append(trace.name);
+      button.setAttribute("aria-pressed", String(!hidden[id].has(trace.legendgroup)));
+      button.addEventListener("click", () => {
+        if (!hidden[id].delete(trace.legendgroup)) hidden[id].add(trace.legendgroup);
+        draw(id);
+      });
+      return button;
+    }));
   };
 
   const drawAll = () => Promise.all(Object.keys(drawings).map(draw));
