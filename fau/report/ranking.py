@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fau.metrics import average_precision, ranking_curve, roc_auc
+
 Array = NDArray[np.float64]
 
 RECALL_GRID = np.linspace(0, 1, 101)
@@ -56,19 +58,12 @@ def _nanmean(values: Array) -> Array:
 
 
 def _rank_one(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> tuple[float, float, Array]:
-    """ROC-AUC, average precision and precision at the recall grid; ties share one threshold."""
-    positives = int(positive.sum())
-    if positives == 0 or positives == len(positive):
+    """ROC-AUC, average precision and precision at the recall grid, by the rules of ``fau.metrics``."""
+    if not positive.any():
         return np.nan, np.nan, np.full(len(RECALL_GRID), np.nan)
-    order = np.argsort(-score, kind="stable")
-    last_of_tie = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    tp = np.cumsum(positive[order])[last_of_tie].astype(np.float64)
-    called = last_of_tie + 1.0
-    fp = called - tp
-    negatives = len(positive) - positives
-    auc = np.trapezoid(np.append(0, tp), np.append(0, fp)) / (positives * negatives)
-    recall, precision = tp / positives, tp / called
-    mean = float(np.sum(np.diff(recall, prepend=0.0) * precision))
+    tp, fp = ranking_curve(score, positive)
+    recall = tp / tp[-1]
     # The first threshold that reaches a recall; no smoothing by later, higher precision.
-    at = np.minimum(np.searchsorted(recall, RECALL_GRID - 1e-12), len(recall) - 1)
-    return float(auc), mean, precision[at]
+    at = np.searchsorted(recall, RECALL_GRID - 1e-12)
+    auc = roc_auc(tp, fp) if fp[-1] else np.nan
+    return auc, average_precision(tp, fp), (tp / (tp + fp))[at]

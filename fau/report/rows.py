@@ -164,7 +164,7 @@ def build_row(name: str, all_runs: list[Run], notes: list[str]) -> Row | None:
         fold_mean=float(np.nanmean(values)) if not np.all(np.isnan(values)) else float("nan"),
         fold_values=values,
         label_fold_mean=label_mean,
-        accuracy=float(macro_mean(accuracy(counts.sum(1)).mean(0))),
+        accuracy=_accuracy(counts, estimate),
         ranking=average(kept) if len(kept) == len(runs) else None,
     )
     if any(run["selection"] == "test" for run in runs):
@@ -177,6 +177,12 @@ def build_row(name: str, all_runs: list[Run], notes: list[str]) -> Row | None:
         if interval.note and not np.isnan(interval.value):
             row.notes.append(f"{label}: {interval.note}")
     return row
+
+
+def _accuracy(counts: NDArray[np.int64], estimate: Estimate) -> float:
+    """Pooled accuracy, averaged over the labels that macro F1 is averaged over."""
+    present = ~np.isnan([label.value for label in estimate.labels])
+    return float(macro_mean(accuracy(counts.sum(1)).mean(0)[present])) if present.any() else float("nan")
 
 
 def _latest(name: str, runs: list[Run], notes: list[str]) -> list[Run]:

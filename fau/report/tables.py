@@ -175,17 +175,24 @@ def published_table(experiment: Experiment) -> Table | None:
     for entry in experiment.published:
         keys += [key for key in entry if key not in keys]
     keys.sort(key=lambda key: key != "row")
-    rows = [[_scalar(entry.get(key)) for key in keys] for entry in experiment.published]
+    headings = [_SCORES.get(key, key.replace("_", " ")) for key in keys]
+    rows = [[_published_cell(key, entry.get(key)) for key in keys] for entry in experiment.published]
     note = "As published: other data and protocols than the rows above, so no test."
-    return Table("Published rows", [key.replace("_", " ") for key in keys], rows, notes=[note])
+    return Table("Published rows", headings, rows, notes=[note])
 
 
-def _scalar(value: Any) -> str:
+_SCORES = {"f1_macro": "macro F1", "roc_auc_macro": "ROC-AUC", "accuracy_macro": "accuracy"}
+
+
+def _published_cell(key: str, value: Any) -> str:
+    """Print a published value: scores in percent, with the two decimals that some papers give."""
+    if key in _SCORES and isinstance(value, float):
+        return f"{100 * value:.2f}" if value <= 1 else f"{value:.2f}"
     if value is None:
         return NONE
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_scalar(entry)}" for key, entry in value.items())
-    return ", ".join(map(_scalar, value)) if isinstance(value, list) else str(value)
+        return ", ".join(f"{inner} {_published_cell(inner, entry)}" for inner, entry in value.items())
+    return ", ".join(_published_cell("", entry) for entry in value) if isinstance(value, list) else str(value)
 
 
 def notes(experiment: Experiment, level: float) -> list[str]:

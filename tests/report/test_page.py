@@ -115,7 +115,8 @@ def _used(file):
     """A copy of the page whose every choice is taken and every legend entry pressed."""
     script = """
       const selects = [...document.querySelectorAll("select")].filter((s) => s.options.length > 2);
-      selects.forEach((s) => [...s.options].forEach((o) => { s.value = o.value; s.dispatchEvent(new Event("change")); }));
+      const choose = (s, o) => { s.value = o.value; s.dispatchEvent(new Event("change")); };
+      selects.forEach((s) => [...s.options].forEach((o) => choose(s, o)));
       const number = document.querySelectorAll(".legend button").length;
       for (let i = 0; i < number; i++) document.querySelectorAll(".legend button")[i].click();
       if (document.querySelectorAll('[aria-pressed="false"]').length === number)

@@ -42,5 +42,7 @@ def test_one_class_is_not_scored_and_left_out_of_the_average():
     mask = np.ones((2, 2), bool)
     lone = rank(score, np.array([[1, 0], [0, 0]]), mask)
     assert lone.roc_auc[0] == 1 and np.isnan(lone.roc_auc[1]) and np.isnan(lone.precision[1]).all()
-    both = average([lone, rank(score, np.array([[0, 0], [1, 1]]), mask)])
-    assert both.roc_auc.tolist() == [0.5, 1.0]
+    full = rank(score, np.array([[0, 1], [1, 1]]), mask)
+    assert np.isnan(full.roc_auc[1]) and full.average_precision.tolist() == [0.5, 1]
+    both = average([lone, full])
+    assert both.roc_auc[0] == 0.5 and np.isnan(both.roc_auc[1]) and both.average_precision[1] == 1

@@ -4,6 +4,7 @@ from fake_runs import LABELS, write_ablation, write_run
 
 from fau import stats
 from fau.errors import FauError
+from fau.metrics import au_metrics
 from fau.report.build import build_report
 from fau.report.load import load_runs
 
@@ -151,3 +152,13 @@ def test_nothing_finished(tmp_path):
 def test_runs_without_predictions_have_no_ranking(tmp_path):
     write_run(tmp_path, "full", 1, predictions=False)
     assert build(tmp_path).reference.ranking is None
+
+
+def test_scores_of_a_fold_are_those_of_training(ablation):
+    run = build(ablation).reference.runs[0]
+    stored = {key: value for key, value in np.load(run.path / "predictions.npz").items()}
+    scored = au_metrics(stored["test/au/score"], stored["test/au/label"], stored["test/au/mask"], run.labels)
+    assert stats.macro_mean(stats.f1_scores(run.counts.sum(0)[:, :3])) == pytest.approx(scored["f1_macro"])
+    assert stats.macro_mean(stats.accuracy(run.counts.sum(0))) == pytest.approx(scored["accuracy_macro"])
+    assert run.ranking.roc_auc.mean() == pytest.approx(scored["roc_auc_macro"])
+    assert run.ranking.average_precision.mean() == pytest.approx(scored["average_precision_macro"])
