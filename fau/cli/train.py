@@ -13,9 +13,10 @@ from typing import Any, Literal
 import jsonargparse
 import lightning.pytorch as pl
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from omegaconf.errors import OmegaConfBaseException
 
 from fau.cli._main import EXIT_INTERRUPTED, EXIT_TERMINATED, guarded
-from fau.cli.parse_errors import one_sentence
+from fau.cli.parse_errors import broken_file, one_sentence, our_error
 from fau.cli.progress import TrainingProgress
 from fau.cli.run_table import print_run
 from fau.data.datamodule import FaceDataModule
@@ -55,7 +56,7 @@ class TrainCLI(LightningCLI):
             auto_configure_optimizers=False,
             args=list(args),
             trainer_defaults={"devices": 1, "max_epochs": 10},
-            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False, "prog": PROGRAM},
+            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False, "prog": PROGRAM},
         )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -73,7 +74,7 @@ class TrainCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what must agree, and set the default model."""
-        parser.set_defaults({"model": DEFAULT_MODEL})
+        parser.set_defaults({"model": DEFAULT_MODEL, "data.weights": "balanced"})
         parser.link_arguments("fold", "data.fold", compute_fn=lambda fold: 1 if fold == "all" else fold)
         parser.link_arguments("seed", "data.seed")
         parser.link_arguments("data.label_set", "model.init_args.label_set")
@@ -94,8 +95,8 @@ def parse(args: Sequence[str]) -> TrainCLI:
     saved, sys.argv = sys.argv, sys.argv[:1]  # Lightning warns where both are given
     try:
         return TrainCLI(args)
-    except jsonargparse.ArgumentError as error:
-        raise FauError(one_sentence(str(error))) from error
+    except (jsonargparse.ArgumentError, OmegaConfBaseException) as error:
+        raise FauError(broken_file(args) or one_sentence(error)) from error
     finally:
         sys.argv = saved
 
@@ -131,7 +132,10 @@ def run_fold(args: Sequence[str]) -> int:
         if run.status == "done":
             return _say_done(run, config)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    built = cli.parser.instantiate_classes(cli.config)
+    try:
+        built = cli.parser.instantiate_classes(cli.config)
+    except ValueError as error:  # jsonargparse wraps what a constructor raises; a bug in one keeps its traceback
+        raise our_error(error) or error from error
     trainer = built["trainer"].as_dict() | {"precision": precision}
     trainer["callbacks"] = [*(trainer["callbacks"] or []), TrainingProgress()]
     record = {
