@@ -14,21 +14,15 @@ from torch.utils.data import Sampler
 from fau.crops.store import CropSet
 from fau.data.augment import Augmenter
 from fau.data.dataset import BatchDataset, EpochLoader, check_landmarks, default_workers
+from fau.data.plan import TrainingPlan, Undersample, WeightsFrom
 from fau.data.protocols import protocol as find_protocol
-from fau.data.sampling import (
-    BatchKey,
-    EpochDraw,
-    EvalSampler,
-    TrainSampler,
-    Undersampling,
-    undersample_classes,
-    undersample_labels,
-)
+from fau.data.sampling import BatchKey, EvalSampler, TrainSampler
 from fau.data.split import Split, Validation, split_fold
 from fau.data.targets import Targets, read_targets
-from fau.data.weights import Weights, balanced_weights, inverse_weights
+from fau.data.weights import Weights
 from fau.errors import FauError
-from fau.labels import EXPRESSIONS, label_set
+from fau.labels import au_label, label_set
+from fau.synthetic.cache import default_cropset
 from fau.synthetic.recipe import RECIPES
 
 
@@ -79,10 +73,10 @@ class FaceDataModule(LightningDataModule):
         batch_size: int = 256,
         num_workers: int | None = None,
         augment: str | None = "default",
-        undersample: Literal["none", "classes", "expressions"] = "none",
+        undersample: Undersample = "none",
         undersample_ratio: float = 1.0,
         weights: Weights = "none",
-        weights_from: Literal["natural", "sampled"] | None = None,
+        weights_from: WeightsFrom | None = None,
         occurrence_threshold: int | None = None,
         landmarks: Literal["none", "49", "68", "478"] = "none",
     ) -> None:
@@ -99,10 +93,10 @@ class FaceDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.augment = augment
-        self.undersample = undersample
+        self.undersample: Undersample = undersample
         self.undersample_ratio = undersample_ratio
         self.weights: Weights = weights
-        self.weights_from = weights_from or ("natural" if undersample == "none" else "sampled")
+        self.weights_from: WeightsFrom = weights_from or ("natural" if undersample == "none" else "sampled")
         self.occurrence_threshold = occurrence_threshold
         self.landmarks = landmarks
         self._cropset: CropSet | None = None
@@ -117,7 +111,7 @@ class FaceDataModule(LightningDataModule):
     @property
     def labels(self) -> list[str]:
         """Printed names of the action units, such as ``AU1``, in output order."""
-        return [f"AU{au}" for au in self.aus]
+        return [au_label(au) for au in self.aus]
 
     @property
     def fold_count(self) -> int:
@@ -128,7 +122,8 @@ class FaceDataModule(LightningDataModule):
     def cropset(self) -> CropSet:
         """The crop set; opened, and a synthetic one drawn, when first asked for."""
         if self._cropset is None:
-            self._cropset = CropSet.open(_path_of(self.crop_set))
+            path = default_cropset(self.crop_set) if self.crop_set in RECIPES else Path(self.crop_set)
+            self._cropset = CropSet.open(path)
         return self._cropset
 
     def prepare_data(self) -> None:
@@ -152,37 +147,10 @@ class FaceDataModule(LightningDataModule):
         split = split_fold(
             self.cropset, self._protocol, self.fold, self.seed, self.validation, self.validation_share, self.holdout
         )
-        self._check_positives(split)
-        self._undersampling = self._plan_undersampling(split)
-        self._draw = EpochDraw(split.train, self.seed, self.fold, self._undersampling)
-        self.split: Split = split
-
-    def _check_positives(self, split: Split) -> None:
-        positives = (self.targets.au[split.train] > 0).sum(0)
-        for label, count in zip(self.labels, positives, strict=True):
-            if not count:
-                raise FauError(
-                    f"{label} has no positive in the training part of fold {self.fold}; use a label set without it, "
-                    "fewer folds or more groups"
-                )
-
-    def _plan_undersampling(self, split: Split) -> Undersampling | None:
-        if self.undersample == "none":
-            return None
-        if self.undersample == "classes":
-            labels = self.targets.au[split.train] > 0
-            return undersample_labels(labels, self.targets.au_mask[split.train], self.undersample_ratio)
-        classes = self.targets.expression[split.train]
-        if not (classes >= 0).any():
-            raise FauError(f"crop set '{self.cropset.info.name}' has no expressions in training; set undersample: none")
-        return undersample_classes(classes, self.undersample_ratio)
-
-    def _counts(self, sampled: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return positives and coded samples of each action unit in training, (L,) each."""
-        share = self._undersampling.share if sampled and self._undersampling else np.ones(len(self.split.train))
-        positives = share @ self.targets.au[self.split.train]
-        coded = share @ self.targets.au_mask[self.split.train]
-        return positives, coded
+        self.plan = TrainingPlan.make(
+            self.targets, split.train, self.undersample, self.undersample_ratio, self.seed, self.fold
+        )
+        self.split: Split = split  # last: it says that all is set up
 
     def positive_weights(self) -> NDArray[np.float32] | None:
         """Return the weights, float32 (L,), from coded labels of the fold's training groups; None without weighting.
@@ -190,37 +158,12 @@ class FaceDataModule(LightningDataModule):
         Raises:
             FauError: If what undersampling keeps holds no positive of an action unit.
         """
-        if self.weights == "none":
-            return None
-        positives, coded = self._counts(sampled=self.weights_from == "sampled")
-        for label, count in zip(self.labels, positives, strict=True):
-            if not count:
-                raise FauError(f"undersampling keeps no positive of {label}; set weights_from: natural or another rule")
-        return (balanced_weights if self.weights == "balanced" else inverse_weights)(positives, coded)
+        return self.plan.weights(self.weights, self.weights_from)
 
     @property
     def kept(self) -> dict[str, dict[str, float]]:
-        """What undersampling keeps of the training part: frames and positives of each label, an epoch, expected.
-
-        Each entry is ``{"of": all, "kept": an epoch's}``; with nothing cut the two are equal.
-        """
-        of, _ = self._counts(sampled=False)
-        kept, _ = self._counts(sampled=True)
-        counts = {"frames": {"of": float(len(self.split.train)), "kept": float(self._draw.size)}}
-        pairs = zip(self.labels, of.tolist(), kept.tolist(), strict=True)
-        counts |= {label: {"of": a, "kept": round(b, 2)} for label, a, b in pairs}
-        if self.undersample == "expressions":
-            share = np.ones(len(self.split.train)) if self._undersampling is None else self._undersampling.share
-            for code, name in enumerate(EXPRESSIONS):
-                shown = self.targets.expression[self.split.train] == code
-                counts[name] = {"of": float(shown.sum()), "kept": round(float(share @ shown), 2)}
-        return counts
-
-    def kept_in(self, epoch: int) -> dict[str, int]:
-        """Return frames and positives of each action unit that one epoch, counted from 0, draws for training."""
-        rows = self._draw.chosen(epoch)
-        positives = self.targets.au[rows].sum(0).astype(int).tolist()
-        return {"frames": len(rows)} | dict(zip(self.labels, positives, strict=True))
+        """What undersampling keeps of the training part, by frames and by label; see ``TrainingPlan.kept``."""
+        return self.plan.kept()
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the data of this run as plain JSON values, for the run id; after ``setup``.
@@ -268,9 +211,11 @@ class FaceDataModule(LightningDataModule):
                 processes.
         """
         rank, world = self._place()
-        sampler = TrainSampler(self._draw, self.batch_size, rank, world)
+        sampler = TrainSampler(self.plan.draw, self.batch_size, rank, world)
         if not len(sampler):
-            raise FauError(f"{self._draw.size} training samples are too few for {world} processes; use fewer devices")
+            raise FauError(
+                f"{self.plan.draw.size} training samples are too few for {world} processes; use fewer devices"
+            )
         return self._loader(sampler, self.augmenter)
 
     def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
@@ -310,14 +255,6 @@ class FaceDataModule(LightningDataModule):
         workers = default_workers(on_gpu, processes) if self.num_workers is None else self.num_workers
         dataset = BatchDataset(self.cropset, self.targets, self.landmarks, augmenter)
         return EpochLoader(dataset, sampler, workers, pin_memory=on_gpu and torch.cuda.is_available())
-
-
-def _path_of(crop_set: str) -> Path:
-    if crop_set not in RECIPES:
-        return Path(crop_set)
-    from fau.synthetic.corpus import default_cropset  # the renderer is of no use to a crop set on disk
-
-    return default_cropset(crop_set)
 
 
 def _check_ranges(data: FaceDataModule) -> None:

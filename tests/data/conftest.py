@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fau.crops.store import CropSet, CropSetInfo, CropSetWriter
+from fau.crops.store import LANDMARK_POINTS, CropSet, CropSetInfo, CropSetWriter
 from fau.data.datamodule import FaceDataModule
 from fau.labels import EXPRESSIONS, LABEL_SETS, au_column, intensity_column
 
@@ -42,7 +42,7 @@ def _write_cropset(
             crops = rng.integers(0, 256, (frames, size, size, 3), dtype=np.uint8)
             points = (base + rng.normal(0, 0.3, (frames, 478, 2))).astype(np.float32)
             points[::10] = np.nan
-            writer.append(crops, points, rows)
+            writer.append(crops, points[:, : LANDMARK_POINTS[about.landmark_set]], rows)
     return path
 
 

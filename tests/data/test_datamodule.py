@@ -121,7 +121,7 @@ def test_describe_and_record_are_json_and_decide(make_data: Make, cropset: CropS
 
 def test_kept_counts_of_an_epoch_average_to_the_expected_ones(make_data: Make) -> None:
     data = make_data(undersample="classes")
-    epochs = [data.kept_in(epoch) for epoch in range(200)]
+    epochs = [data.plan.kept_in(epoch) for epoch in range(200)]
     assert {e["frames"] for e in epochs} == {data.kept["frames"]["kept"]}
     for label in data.labels:
         mean = np.mean([e[label] for e in epochs])
@@ -130,7 +130,7 @@ def test_kept_counts_of_an_epoch_average_to_the_expected_ones(make_data: Make) -
 
 def test_expressions_are_undersampled_to_even_sets(make_data: Make) -> None:
     data = make_data(undersample="expressions", batch_size=4)
-    drawn = data.targets.expression[data._draw.chosen(0)]
+    drawn = data.targets.expression[data.plan.draw.chosen(0)]
     counts = np.bincount(drawn)
     assert len(set(counts[counts > 0])) == 1
     assert (drawn >= 0).all()
@@ -204,3 +204,39 @@ def test_a_missing_holdout_is_said(make_data: Make) -> None:
 def test_a_missing_crop_set_is_said() -> None:
     with pytest.raises(FauError, match="crop set 'nowhere' does not exist"):
         FaceDataModule("nowhere").prepare_data()
+
+
+def test_a_unit_without_positives_in_training_is_said(write_cropset: Callable[..., Path], tmp_path: Path) -> None:
+    path = write_cropset(tmp_path / "rare", groups=6, frames=2, seed=3)
+    with pytest.raises(FauError, match=r"AU\d+ has no positive in the training part of fold 1"):
+        FaceDataModule(str(path), folds=3).setup()
+
+
+def test_a_synthetic_corpus_goes_by_its_name(tiny_cropset: Path) -> None:
+    data = FaceDataModule("synthetic-tiny", label_set="synthetic18", folds=3)
+    data.setup()
+    assert data.cropset.path == tiny_cropset
+    assert {part: len(groups) for part, groups in data.split.groups.items()} == {
+        **{"train": 4, "val": 2, "test": 3, "holdout": 0}
+    }
+    batch = next(iter(data.test_dataloader()))
+    assert batch["au"].shape[1] == 18
+
+
+def test_occurrence_follows_another_threshold(make_data: Make) -> None:
+    usual, strict = make_data(), make_data(occurrence_threshold=4)
+    intensity, mask = strict.targets.intensity, strict.targets.intensity_mask
+    np.testing.assert_array_equal(strict.targets.au, (intensity >= 4) & mask)
+    np.testing.assert_array_equal(strict.targets.au_mask, mask)
+    assert strict.targets.au.sum() < usual.targets.au.sum()
+    assert strict.describe() != usual.describe()
+    assert make_data(occurrence_threshold=2).describe() == usual.describe(), "it is the crop set's own"
+
+
+def test_landmarks_that_are_not_stored_are_said(write_cropset: Callable[..., Path], tmp_path: Path) -> None:
+    path = write_cropset(tmp_path / "bare", frames=8, landmark_set="none")
+    FaceDataModule(str(path)).setup()
+    with pytest.raises(
+        FauError, match="stores landmark set 'none', from which '68' cannot be made; choose one of none"
+    ):
+        FaceDataModule(str(path), landmarks="68").setup()

@@ -119,8 +119,8 @@ def test_two_processes_share_what_one_process_sees(cropset_path: Path, tmp_path:
     assert merged == sorted(training(seen[1][0]))
     for epoch in (0, 1):
         rows = [row[2] for row in merged if row[0] == epoch]
-        assert len(rows) == len(set(rows)) == one.kept_in(epoch)["frames"] // 22 * 22
-        assert set(rows) <= set(one._draw.chosen(epoch).tolist())
+        assert len(rows) == len(set(rows)) == one.plan.kept_in(epoch)["frames"] // 22 * 22
+        assert set(rows) <= set(one.plan.draw.chosen(epoch).tolist())
         assert len({sum(r[0] == epoch for r in rank.tolist()) for rank in seen[2]}) == 1
     # Evaluation: every sample counted at least once, fewer than two duplicates, equal batches.
     for stage, code, part in (("fit", -1, one.split.val), ("test", -2, one.split.test)):

@@ -1,0 +1,119 @@
+"""What training sees of its part, epoch for epoch, and the counts and weights that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fau.data.sampling import EpochDraw, Undersampling, undersample_classes, undersample_labels
+from fau.data.targets import Targets
+from fau.data.weights import Weights, balanced_weights, inverse_weights
+from fau.errors import FauError
+from fau.labels import EXPRESSIONS
+
+Undersample = Literal["none", "classes", "expressions"]
+WeightsFrom = Literal["natural", "sampled"]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The training part of a fold and the rule that cuts it.
+
+    Attributes:
+        targets: Labels of the whole crop set.
+        rows: int64, manifest rows of the training part.
+        draw: The samples of each epoch.
+        undersample: The rule.
+    """
+
+    targets: Targets
+    rows: NDArray[np.int64]
+    draw: EpochDraw
+    undersample: Undersample
+
+    @classmethod
+    def make(
+        cls, targets: Targets, rows: NDArray[np.int64], undersample: Undersample, ratio: float, seed: int, fold: int
+    ) -> TrainingPlan:
+        """Plan the training of a fold.
+
+        Args:
+            targets: Labels of the whole crop set.
+            rows: Manifest rows of the training part.
+            undersample: ``none``, ``classes`` (``undersample_labels`` on the action units) or ``expressions``
+                (``undersample_classes`` on the expressions).
+            ratio: How far to cut, as a multiple of the rarest label's count.
+            seed: Seed of the run.
+            fold: Fold of the run.
+
+        Raises:
+            FauError: If an action unit has no positive among ``rows``, or no row has an expression to undersample by.
+        """
+        for label, count in zip(targets.labels, (targets.au[rows] > 0).sum(0), strict=True):
+            if not count:
+                raise FauError(
+                    f"{label} has no positive in the training part of fold {fold}; use a label set without it, "
+                    "fewer folds or more groups"
+                )
+        plan: Undersampling | None = None
+        if undersample == "classes":
+            plan = undersample_labels(targets.au[rows] > 0, targets.au_mask[rows], ratio)
+        elif undersample == "expressions":
+            if not (targets.expression[rows] >= 0).any():
+                raise FauError("undersample: expressions needs expressions, but the training part has none; set none")
+            plan = undersample_classes(targets.expression[rows], ratio)
+        return cls(targets, rows, EpochDraw(rows, seed, fold, plan), undersample)
+
+    @property
+    def _share(self) -> NDArray[np.float64]:
+        cut = self.draw.undersampling
+        return np.ones(len(self.rows)) if cut is None else cut.share
+
+    def counts(self, source: WeightsFrom) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return positives and coded samples of each action unit, (L,) each.
+
+        Args:
+            source: ``natural`` counts the training part, ``sampled`` what an epoch keeps of it in expectation.
+        """
+        share = np.ones(len(self.rows)) if source == "natural" else self._share
+        return share @ self.targets.au[self.rows], share @ self.targets.au_mask[self.rows]
+
+    def weights(self, kind: Weights, source: WeightsFrom) -> NDArray[np.float32] | None:
+        """Return the weights of the positives, (L,), or None for ``none``.
+
+        Raises:
+            FauError: If what undersampling keeps holds no positive of an action unit.
+        """
+        if kind == "none":
+            return None
+        positives, coded = self.counts(source)
+        for label, count in zip(self.targets.labels, positives, strict=True):
+            if not count:
+                raise FauError(f"undersampling keeps no positive of {label}; set weights_from: natural or another rule")
+        return (balanced_weights if kind == "balanced" else inverse_weights)(positives, coded)
+
+    def kept(self) -> dict[str, dict[str, float]]:
+        """Return frames and positives of each label in all and in an epoch, in expectation.
+
+        Returns:
+            ``{"frames": {"of": all, "kept": an epoch's}, "AU1": ...}``; the two are equal where nothing is cut.
+        """
+        of, _ = self.counts("natural")
+        kept, _ = self.counts("sampled")
+        counts = {"frames": {"of": float(len(self.rows)), "kept": float(self.draw.size)}}
+        pairs = zip(self.targets.labels, of.tolist(), kept.tolist(), strict=True)
+        counts |= {label: {"of": a, "kept": round(b, 2)} for label, a, b in pairs}
+        if self.undersample == "expressions":
+            for code, name in enumerate(EXPRESSIONS):
+                shown = self.targets.expression[self.rows] == code
+                counts[name] = {"of": float(shown.sum()), "kept": round(float(self._share @ shown), 2)}
+        return counts
+
+    def kept_in(self, epoch: int) -> dict[str, int]:
+        """Return frames and positives of each action unit that one epoch, counted from 0, draws."""
+        rows = self.draw.chosen(epoch)
+        positives = self.targets.au[rows].sum(0).astype(int).tolist()
+        return {"frames": len(rows)} | dict(zip(self.targets.labels, positives, strict=True))
