@@ -103,13 +103,13 @@ def write_run(
                 "labels/au": np.array(labels),
             },
         )
+    rows = ["epoch,train/loss,val/loss,val/f1_macro,lr"]
     for epoch in range(epochs):
         rise = 1 - np.exp(-(epoch + 1) / 3)
         loss = 0.65 - 0.3 * rise + 0.01 * noise.standard_normal()
         reached = (0.35 + 0.25 * skill) * rise + 0.01 * noise.standard_normal()
-        run.log_epoch(
-            {"epoch": epoch, "train/loss": loss, "val/loss": loss + 0.05, "val/f1_macro": reached, "lr": 1e-3}
-        )
+        rows.append(f"{epoch},{loss},{loss + 0.05},{reached},0.001")
+    (run.path / "metrics.csv").write_text("\n".join(rows) + "\n")
     return run
 
 

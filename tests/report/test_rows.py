@@ -156,7 +156,7 @@ def test_runs_without_predictions_have_no_ranking(tmp_path):
 
 def test_scores_of_a_fold_are_those_of_training(ablation):
     run = build(ablation).reference.runs[0]
-    stored = {key: value for key, value in np.load(run.path / "predictions.npz").items()}
+    stored = dict(np.load(run.path / "predictions.npz").items())
     scored = au_metrics(stored["test/au/score"], stored["test/au/label"], stored["test/au/mask"], run.labels)
     assert stats.macro_mean(stats.f1_scores(run.counts.sum(0)[:, :3])) == pytest.approx(scored["f1_macro"])
     assert stats.macro_mean(stats.accuracy(run.counts.sum(0))) == pytest.approx(scored["accuracy_macro"])
