@@ -1,0 +1,24 @@
+"""Ctrl-C wakes a program that waits, although polars has a handler of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+WAIT = """
+import _thread, os, signal, subprocess, sys, threading
+import fau.crops.store
+signal.signal(signal.SIGALRM, lambda *_: os._exit(3))  # not woken
+signal.alarm(20)
+lock = threading.Lock()
+lock.acquire()
+subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -INT {os.getpid()}"])
+try:
+    lock.acquire()
+except KeyboardInterrupt:
+    sys.exit(0 if signal.alarm(0) > 10 else 4)
+"""
+
+
+def test_ctrl_c_wakes_a_waiting_program() -> None:
+    assert subprocess.run([sys.executable, "-c", WAIT], check=False, timeout=120).returncode == 0
