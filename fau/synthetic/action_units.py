@@ -76,43 +76,45 @@ TABLE: Final[dict[int, ActionUnit]] = {
         (
             Bump((107, 55, 66), (0.3, 5.2, 0.6), 7.4, "brow"),
             Bump((108, 69), (0, 2.9, 0), 10, "brow"),
-        )
+        ),
+        Lids(0.12, 0.04),  # the lid does not follow the brow
     ),
     2: ActionUnit(
         (
             Bump((70, 63, 46), (0.3, 5.2, 0), 8, "brow"),
             Bump((105,), (0, 2.9, 0), 6.5, "brow"),
             Bump((68,), (0, 2.3, 0), 9.7, "brow"),
-        )
+        ),
+        Lids(0.06, 0),
     ),
     4: ActionUnit(
         (
-            Bump((107, 55), (-2.3, -5.2, 0.9), 6.5, "brow_low"),
-            Bump((105, 66), (-1.4, -5.0, 0.3), 7.7, "brow_low"),
-            Bump((70, 63), (-0.6, -3.8, 0), 7.7, "brow_low"),
+            Bump((107, 55), (-2.4, -5.7, 0.9), 6.5, "brow_low"),
+            Bump((105, 66), (-1.4, -5.5, 0.3), 7.7, "brow_low"),
+            Bump((70, 63), (-0.6, -4.3, 0), 7.7, "brow_low"),
             Bump((9,), (0, -1.6, 0.6), 5.8, "brow"),
         ),
-        Lids(0.10, 0.06),
+        Lids(0.12, 0.08),
     ),
-    5: ActionUnit(lids=Lids(-0.60, -0.18, 0.70)),
+    5: ActionUnit(lids=Lids(-0.72, -0.20, 0.70)),
     6: ActionUnit(
         (
             Bump((50, 118, 117), (0.3, 2.9, 2.7), 7.4, "below_eye"),
             Bump((205,), (0, 1.4, 1.0), 7.7, "below_eye"),
             Bump((33, 130), (-0.3, -0.6, 0), 5.2),
         ),
-        Lids(0.14, 0.34),
+        Lids(0.10, 0.30),
     ),
-    7: ActionUnit(lids=Lids(0.38, 0.38, 0.3)),
+    7: ActionUnit(lids=Lids(0.27, 0.33, 0.3)),
     9: ActionUnit(
         (
-            Bump((98, 64, 129), (0.8, 3.7, 0.4), 4.8, "above_mouth"),
+            Bump((98, 64, 129), (0.9, 5.0, 0.6), 4.8, "above_mouth"),
             Bump((197, 6), (0, 1.2, 1.0), 5.2, "above_mouth"),
             Bump((122, 193), (0, 0.8, 0.8), 4.5),
-            Bump((37, 39), (0, 2.9, 0.3), 5.2, "above_mouth"),
-            Bump((107, 55), (-1.0, -1.9, 0.3), 6.5, "brow"),
+            Bump((37, 39, 40), (0, 4.2, 0.6), 5.8, "above_mouth"),
+            Bump((107, 55), (-1.6, -4.0, 0.6), 6.8, "brow_low"),
         ),
-        Lids(0.22, 0.26),
+        Lids(0.14, 0.24),
     ),
     10: ActionUnit(
         (
@@ -124,11 +126,12 @@ TABLE: Final[dict[int, ActionUnit]] = {
     ),
     12: ActionUnit(
         (
-            Bump((61,), (4.0, 4.4, -1.9), 5.5),
-            Bump((205, 207), (1.6, 2.7, 1.6), 7.7),
-            Bump((39,), (0.8, 0.4, -0.3), 4.5),
-            Bump((91, 181), (1.3, 0.6, -0.3), 4.5),
-        )
+            Bump((61,), (4.6, 5.2, -2.2), 6.0),
+            Bump((205, 207), (1.6, 3.4, 2.2), 7.7),
+            Bump((40, 185), (1.4, 2.0, -0.5), 4.8),
+            Bump((91, 146), (1.6, 2.4, -0.5), 4.8),
+        ),
+        lips=Lips(0.12),
     ),
     14: ActionUnit(
         (
@@ -139,8 +142,10 @@ TABLE: Final[dict[int, ActionUnit]] = {
     ),
     15: ActionUnit(
         (
-            Bump((61,), (3.6, -4.4, -1.0), 5.7),
-            Bump((43, 57, 212), (1.0, -2.6, 0), 5.2),
+            Bump((61,), (3.4, -5.2, -1.0), 5.8),
+            Bump((43, 57, 212), (1.0, -3.0, 0), 5.4),
+            Bump((40, 185), (0.4, -1.0, 0), 4.5),
+            Bump((91, 146), (0.6, -1.6, 0), 4.5),
         )
     ),
     17: ActionUnit(
@@ -160,17 +165,17 @@ TABLE: Final[dict[int, ActionUnit]] = {
             Bump((212,), (1.9, -0.6, 0), 6.5),
         )
     ),
-    23: ActionUnit(lips=Lips(0.45, 0.4, 1.0)),
-    24: ActionUnit((Bump((17,), (0, 0.6, -0.3), 4.5, "lower_lip"),), lips=Lips(0.62, 1.4, 0.3)),
+    23: ActionUnit(lips=Lips(0.60, 0.6, 1.3)),
+    24: ActionUnit((Bump((17,), (0, 0.6, -0.3), 4.5, "lower_lip"),), lips=Lips(0.80, 1.9, 0.2)),
     25: ActionUnit(
         (
             Bump((13, 82), (0, 1.8, 0.3), 7.1, "upper_lip"),
-            Bump((14, 87, 17), (0, -3.8, 0), 7.7, "lower_lip"),
+            Bump((14, 88, 318), (0, -3.4, 0), 11, "lower_lip", sides=False),
             Bump((199,), (0, -1.1, 0), 7.7, "chin"),
         ),
         sealed=False,
     ),
-    26: ActionUnit(jaw=17.0, sealed=False),
+    26: ActionUnit(jaw=18.5, sealed=False),
     43: ActionUnit(lids=Lids(1.0, 0.10, 0.45)),
 }
 

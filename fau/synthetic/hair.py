@@ -214,5 +214,5 @@ def _paint_face_chart(rng: np.random.Generator, look: Appearance, style: Style, 
     reach = 0.018 if look.feminine else float(rng.uniform(0.02, 0.04))
     low = float(rng.uniform(0.42, 0.55) if not look.feminine else rng.uniform(0.36, 0.46))
     beside = np.clip(1 - np.minimum(u, 1 - u) / reach, 0, 1) * smoothstep(low - v, -0.02, 0.06) * smoothstep(v, 0.28, 0.36)
-    grain = 0.8 + 0.3 * paint.noise(rng, 200, (size, size))
-    paint.mix(target, look.hair * 0.9, np.clip(beside * grain * 1.3, 0, 0.85) * style.cover)
+    grain = 0.9 + 0.12 * paint.noise(rng, 200, (size, size))
+    paint.mix(target, look.hair * 0.9, np.clip(beside * grain, 0, 0.7) * style.cover)

@@ -66,7 +66,7 @@ def _inside(
     line = float(shape[[13, 14], 1].mean())
     front = float(shape[[13, 14], 2].mean()) - 0.75
     upper = camera.look(np.array([[0, line + 0.75, front], [0, line - 0.22, front]], np.float32))
-    lower = camera.look(_turned(np.array([[0, line - 0.22, front - 0.25], [0, line - 1.1, front - 0.3]], np.float32), jaw))
+    lower = camera.look(_turned(np.array([[0, line - 0.42, front - 0.25], [0, line - 1.2, front - 0.3]], np.float32), jaw))
     middle = float(upper[:, 0].mean())
     across = (px - middle) / (k * 2.0)
     tilt = (xy[308, 1] - xy[78, 1]) / (xy[308, 0] - xy[78, 0] + 1e-3)
