@@ -25,6 +25,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+import fau.interrupts  # noqa: F401
 from fau import __version__
 from fau.errors import FauError
 

@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each part may import from itself and from the rows above its own. A new part of the package needs a place here.
 ROWS = [
     {"fau", "errors"},
-    {"labels", "landmarks", "hardware", "wandb_key"},
+    {"labels", "landmarks", "hardware", "interrupts", "wandb_key"},
     {"losses", "metrics", "stats"},
     {"crops", "nets", "runs"},
     {"synthetic"},
