@@ -218,6 +218,7 @@ def _heat_map(experiment: Experiment, rows: list[Row], difference: bool) -> go.F
             zmax=limit,
             xgap=2,
             ygap=2,
+            showscale=len(rows) > 2,  # a bar lower than its labels says nothing that the cells do not
             colorbar={
                 "title": {"text": "Δ F1, points" if difference else "F1, %", "side": "right"},
                 "thickness": 12,
@@ -278,10 +279,21 @@ def learning_curves(experiment: Experiment) -> list[View]:
             )
         if figure.data:
             _style_curves(figure)
-            figure.update_xaxes(title_text="epoch", rangemode="tozero")
+            last = max(max(trace.x, default=1) for trace in figure.data)
+            figure.update_xaxes(title_text="epoch", tick0=0, dtick=_round_step(last / 8))
             figure.update_yaxes(title_text=title, automargin=True)
             views.append(View(title.removesuffix(", %"), figure))
     return views
+
+
+def _round_step(least: float) -> int:
+    """Return the smallest of 1, 2, 5, 10, 20, ... that is not below."""
+    size = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * size >= least:
+                return factor * size
+        size *= 10
 
 
 def _mean_curve(runs: list[dict[str, list[float | None]]], key: str) -> tuple[list[int], list[float]]:

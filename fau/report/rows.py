@@ -169,7 +169,7 @@ def build_row(name: str, all_runs: list[Run], notes: list[str]) -> Row | None:
     )
     if any(run["selection"] == "test" for run in runs):
         row.marks.add("†")
-    if any(run["upsampled"] or _enlarges(run["config"]) for run in runs):
+    if any(_enlarged(run) for run in runs):
         row.marks.add("‡")
     if len(row.folds) < row.expected_folds or short:
         row.marks.add("¶")
@@ -233,11 +233,21 @@ def _pool(
     return np.stack([np.stack([sums[group] for group in groups]) for sums in tested]), tuple(groups)
 
 
-def _enlarges(config: Any) -> bool:
-    """Tell whether a configuration allows images to be enlarged."""
+def _enlarged(run: Run) -> bool:
+    """Tell whether images were enlarged: where it is allowed, and not known to have been needless."""
+    if True not in _settings(run["config"], "allow_upsample"):
+        return False
+    stored = (run["crop_set"] or {}).get("size")
+    asked = [size for size in _settings(run["config"], "input_size") if isinstance(size, int)]
+    return not (isinstance(stored, int) and asked and stored >= max(asked))
+
+
+def _settings(config: Any, key: str) -> list[Any]:
+    """Every value that a configuration gives a key, at whatever depth."""
     if isinstance(config, dict):
-        return any((key == "allow_upsample" and value is True) or _enlarges(value) for key, value in config.items())
-    return isinstance(config, list) and any(map(_enlarges, config))
+        here = [config[key]] if key in config else []
+        return here + [found for value in config.values() for found in _settings(value, key)]
+    return [found for value in config for found in _settings(value, key)] if isinstance(config, list) else []
 
 
 def _listed(values: list[int]) -> str:

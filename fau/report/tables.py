@@ -156,7 +156,9 @@ def label_table(experiment: Experiment) -> Table:
             star = "*" if p < 0.05 else ""
             starred = starred or bool(star)
             cells.append(percent(interval.value, signed=True) + star)
-        cells.append(percent(against.difference.macro.value, signed=True) + ("*" if against.p < 0.05 else ""))
+        star = "*" if against.p < 0.05 else ""
+        starred = starred or bool(star)
+        cells.append(percent(against.difference.macro.value, signed=True) + star)
         table.secondary.add(len(table.rows))
         table.rows.append(cells)
     if len(experiment.rows) > 1:

@@ -75,6 +75,8 @@ def test_mixtures_are_warned_of(tmp_path):
     write_run(tmp_path, "other", 2, order=9, crop_set=crop_set, warnings=["few positives of AU2"])
     write_run(tmp_path, "other", 3, order=9, selection="test", deciding={"lr": 1})
     write_run(tmp_path, "big", 1, order=10, config={"model": {"init_args": {"allow_upsample": True}}})
+    needless = {"model": {"allow_upsample": True, "net": {"init_args": {"input_size": 64}}}}
+    write_run(tmp_path, "fits", 1, order=11, config=needless)
     text = "\n".join((experiment := build(tmp_path)).warnings)
     assert "the rows mix crop sets: synthetic (5a11c0de): full" in text and "synthetic (ffff): other" in text
     assert "the rows mix thresholds: 0.5: full" in text and "0.4: other" in text
@@ -82,7 +84,7 @@ def test_mixtures_are_warned_of(tmp_path):
     assert "row 'other' mixes 2 configurations" in text
     assert "other: few positives of AU2" in text
     marks = {row.name: row.marks for row in experiment.rows}
-    assert marks["other"] == {"†"} and "‡" in marks["big"]
+    assert marks["other"] == {"†"} and "‡" in marks["big"] and "‡" not in marks["fits"]
 
 
 def test_rows_with_other_labels_or_subjects_are_not_compared(tmp_path):
