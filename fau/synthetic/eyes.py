@@ -15,6 +15,10 @@ EYEBALL = 1.2  # radius, model units (a centimetre each): 24 mm across
 IRIS = 0.60  # radius
 PUPIL = 0.36  # of the iris' radius
 SET_BACK = 0.88  # of the eyeball's centre behind the lid corners
+SCLERA = (0.90, 0.885, 0.88)
+SCLERA_EDGE = (0.18, 0.34, 0.33)  # how much darker and redder it gets towards the corners
+CARUNCLE = (0.74, 0.46, 0.43)
+WET = (0.9, 0.62, 0.58)  # the lower lid's edge
 
 
 def _eyeball(shape: FloatArray, eye: EyeRing) -> FloatArray:
@@ -31,9 +35,9 @@ def _gaze_vector(gaze: tuple[float, float]) -> FloatArray:
 def iris_points(shape: FloatArray, gaze: tuple[float, float]) -> FloatArray:
     """Return the ten iris points (10, 3) in model units: for either eye its centre, then picture-right, top, left, bottom."""
     forward = _gaze_vector(gaze)
-    side = np.cross(np.array([0, 1, 0], np.float32), forward)
-    side /= np.sqrt((side * side).sum())
-    up = np.cross(forward, side)
+    x, y, z = forward
+    side = np.array([z, 0, -x], np.float32) / np.hypot(x, z)
+    up = np.array([y * side[2], z * side[0] - x * side[2], -y * side[0]], np.float32)
     points = []
     for eye in EYES:
         centre = _eyeball(shape, eye) + EYEBALL * forward
@@ -65,71 +69,79 @@ def draw_eyes(
     """
     forward = camera.turn @ _gaze_vector(gaze)
     level = np.sqrt(np.clip(0.9 * flat_level(light), 0.02, 1.5))
+    k = camera.scale
+    boxes, found = [], []
     for index, eye in enumerate(EYES):
         ring = xy[list(eye.ring)]
-        margin = 0.35 * camera.scale + 2
+        margin = 0.35 * k + 2
         x0, y0 = np.maximum(np.floor(ring.min(0) - margin).astype(int), 0)
         x1, y1 = np.minimum(np.ceil(ring.max(0) + margin).astype(int), image.shape[0])
         if x1 - x0 < 2 or y1 - y0 < 2:
             continue
-        roi = image[y0:y1, x0:x1]
+        boxes.append((eye, image[y0:y1, x0:x1], np.array([x0, y0], np.float32)))
         rows, columns = np.nonzero(tags[y0:y1, x0:x1] == TAG_RIGHT_EYE + index)
         if len(rows):
-            px, py = (columns + x0).astype(np.float32), (rows + y0).astype(np.float32)
-            roi[rows, columns] = _eyeball_colour(px, py, identity, camera, xy, eye, irises[5 * index], forward, level, light)
-        _draw_lid_edges(roi, np.array([x0, y0], np.float32), identity, camera, xy, eye)
+            found.append(_inside_lids(rows + y0, columns + x0, xy, eye, irises[5 * index], k))
+    if found:  # both eyes in one go: they are small, and every array operation has its price
+        rows, columns = (np.concatenate([f[i] for f in found]) for i in (0, 1))
+        image[rows, columns] = _eyeball_colour(np.concatenate([f[2] for f in found], 1), identity, k, forward, level, light)
+    for eye, roi, origin in boxes:
+        _draw_lid_edges(roi, origin, identity, camera, xy, eye)
+
+
+def _inside_lids(
+    rows: NDArray[np.intp], columns: NDArray[np.intp], xy: FloatArray, eye: EyeRing, iris: FloatArray, k: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]:
+    """Return pixels of one eye and where they lie (5, n).
+
+    The five: right of and above the iris' centre in iris radii; along the opening, 0 at the outer corner to 1 at the inner;
+    below the upper lid and above the lower one, model units.
+    """
+    px, py = columns.astype(np.float32), rows.astype(np.float32)
+    outer, inner = xy[eye.corners[0]], xy[eye.corners[1]]
+    axis = (inner - outer) / (float(((inner - outer) ** 2).sum()) + 1e-3)
+    where = np.empty((5, len(px)), np.float32)
+    where[0], where[1] = (px - iris[0]) / (k * IRIS), (iris[1] - py) / (k * IRIS)
+    where[2] = (px - outer[0]) * axis[0] + (py - outer[1]) * axis[1]
+    where[3] = (py - _edge(xy, eye, eye.upper, px)) / k
+    where[4] = (_edge(xy, eye, eye.lower, px) - py) / k
+    return rows, columns, where
 
 
 def _eyeball_colour(
-    px: FloatArray,
-    py: FloatArray,
-    identity: Identity,
-    camera: Camera,
-    xy: FloatArray,
-    eye: EyeRing,
-    iris: FloatArray,
-    forward: FloatArray,
-    level: FloatArray,
-    light: Light,
+    where: FloatArray, identity: Identity, k: float, forward: FloatArray, level: FloatArray, light: Light
 ) -> NDArray[np.uint8]:
-    k = camera.scale
-    dx, dy = (px - iris[0]) / (k * IRIS), -(py - iris[1]) / (k * IRIS)
+    """Return the colour (n, 3) of eyeball pixels; ``where`` as of ``_inside_lids``."""
+    dx, dy, along, below, above = where
     foreshortened = (dx * forward[0] + dy * forward[1]) ** 2 / max(float(forward[2]) ** 2, 0.05)
     d = np.sqrt(dx * dx + dy * dy + foreshortened)
-    outer, inner = xy[eye.corners[0]], xy[eye.corners[1]]
-    width = float(np.hypot(*(inner - outer))) + 1e-3
-    along = ((px - outer[0]) * (inner[0] - outer[0]) + (py - outer[1]) * (inner[1] - outer[1])) / width**2
-    top = _edge(xy, eye, eye.upper, px)
-    bottom = _edge(xy, eye, eye.lower, px)
-    depth = np.clip((py - top) / (0.34 * k), 0, 1)
-    rise = np.clip((bottom - py) / (0.16 * k), 0, 1)
-
-    colour = np.empty((len(px), 3), np.float32)
-    colour[:] = (0.90, 0.885, 0.88)
-    side = np.abs(2 * along - 1)
-    colour *= 1 - (side**2)[:, None] * np.array([0.18, 0.34, 0.33], np.float32)
-    caruncle = smoothstep(along, 0.87, 0.96)[:, None]
-    colour += (np.array([0.74, 0.46, 0.43], np.float32) - colour) * caruncle * 0.9
-
+    depth = np.clip(below / 0.34, 0, 1)
+    rise = np.clip(above / 0.16, 0, 1)
     angle = (np.arctan2(dy, dx) / (2 * np.pi) + 0.5) * 63.99
     rays = identity.iris_rays[angle.astype(np.int32)]
     # Light crosses the eye and brightens the iris opposite to the lamp.
     glow = 1 + 0.45 * np.clip(-(dx * light.direction[0] + dy * light.direction[1]), -0.4, 1)
-    shade = (0.72 + 0.55 * smoothstep(d, 0.30, 0.75)) * rays * glow - 0.62 * smoothstep(d, 0.78, 1.0)
-    iris_colour = identity.look.iris * np.clip(shade, 0.12, 2)[:, None]
+    shade = np.clip((0.72 + 0.55 * smoothstep(d, 0.30, 0.75)) * rays * glow - 0.62 * smoothstep(d, 0.78, 1.0), 0.12, 2)
     cover = 1 - smoothstep(d, 0.93, 1.08)
-    colour += (iris_colour - colour) * cover[:, None]
-    colour *= smoothstep(d, PUPIL - 0.06, PUPIL + 0.07)[:, None] * 0.96 + 0.04
-    colour *= (0.46 + 0.54 * depth ** 0.8)[:, None] * (0.86 + 0.14 * rise)[:, None]
-    colour *= level
+    pupil = smoothstep(d, PUPIL - 0.06, PUPIL + 0.07) * 0.96 + 0.04
+    caruncle = 0.9 * smoothstep(along, 0.87, 0.96)
+    side = (2 * along - 1) ** 2
+    shadow = pupil * (0.46 + 0.54 * depth**0.8) * (0.86 + 0.14 * rise)
     wet = (1 - rise) * 0.16 * (along < 0.85)
-    colour += wet[:, None] * np.array([0.9, 0.62, 0.58], np.float32) * level
-    hx = iris[0] + (0.42 * light.direction[0] + 0.10 * forward[0]) * IRIS * k
-    hy = iris[1] - (0.42 * light.direction[1] + 0.10 * forward[1]) * IRIS * k
-    sharp = ((px - hx) ** 2 + (py - hy) ** 2) / (2 * (0.085 * k) ** 2)
-    soft = ((px - 2 * iris[0] + hx) ** 2 + (py - 2 * iris[1] + hy) ** 2) / (2 * (0.14 * k) ** 2)
-    colour += (0.95 * np.exp(-sharp) + 0.12 * np.exp(-soft))[:, None] * depth[:, None]
-    return (np.clip(colour, 0, 1) * 255).astype(np.uint8)
+    hx = 0.42 * light.direction[0] + 0.10 * forward[0]
+    hy = 0.42 * light.direction[1] + 0.10 * forward[1]
+    spread = -0.5 * (IRIS / 0.085) ** 2
+    shine = 0.95 * np.exp(spread * ((dx - hx) ** 2 + (dy - hy) ** 2))
+    shine += 0.12 * np.exp(0.37 * spread * ((dx + hx) ** 2 + (dy + hy) ** 2))
+    shine *= depth
+    colour = np.empty((len(dx), 3), np.uint8)
+    for c in range(3):
+        plane = SCLERA[c] * (1 - SCLERA_EDGE[c] * side)
+        plane += (CARUNCLE[c] - plane) * caruncle
+        plane += (identity.look.iris[c] * shade - plane) * cover
+        plane = (plane * shadow + wet * WET[c]) * level[c] + shine
+        colour[:, c] = np.clip(plane, 0, 1) * 255
+    return colour
 
 
 def _edge(xy: FloatArray, eye: EyeRing, row: tuple[int, ...], px: FloatArray) -> FloatArray:

@@ -31,14 +31,18 @@ def visible_order(
         bias: (T,) added to the depth for sorting.
         size: Width and height of the picture in pixels.
     """
-    corners = xy[triangles]
-    u = corners[:, 1] - corners[:, 0]
-    v = corners[:, 2] - corners[:, 0]
-    facing = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0] < -1e-3  # counter-clockwise with y up
-    low, high = corners.min(1), corners.max(1)
-    inside = (high > -0.5).all(1) & (low < size - 0.5).all(1)
-    order = np.flatnonzero((facing | two_sided) & switched_on & inside)
-    key = depth[triangles[order]].sum(1) / 3 + bias[order]
+    i, j, k = triangles.T
+    x, y = np.ascontiguousarray(xy.T)
+    xi, xj, xk, yi, yj, yk = x[i], x[j], x[k], y[i], y[j], y[k]
+    facing = (xj - xi) * (yk - yi) - (yj - yi) * (xk - xi) < -1e-3  # counter-clockwise with y up
+    shown = (facing | two_sided) & switched_on
+    edge = size - 0.5
+    for a, b, c in ((xi, xj, xk), (yi, yj, yk)):
+        shown &= np.maximum(np.maximum(a, b), c) > -0.5
+        shown &= np.minimum(np.minimum(a, b), c) < edge
+    order = np.flatnonzero(shown)
+    i, j, k = i[order], j[order], k[order]
+    key = (depth[i] + depth[j] + depth[k]) / 3 + bias[order]
     return order[np.argsort(key, kind="stable")]
 
 
@@ -61,21 +65,24 @@ def texture_positions(ids: IntArray, xy: FloatArray, texel: FloatArray, triangle
         texel: (V, 2) atlas positions in texels.
         triangles: (T, 3).
     """
-    a, b, c = xy[triangles[:, 0]], xy[triangles[:, 1]], xy[triangles[:, 2]]
-    u, v = b - a, c - a
-    det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
-    det = np.where(np.abs(det) < 1e-3, np.float32(1e-3), det)[:, None]
-    corners = texel[triangles]
-    du, dv = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    by_x = (du * v[:, 1:2] - dv * u[:, 1:2]) / det
-    by_y = (dv * u[:, 0:1] - du * v[:, 0:1]) / det
-    origin = corners[:, 0] - by_x * a[:, 0:1] - by_y * a[:, 1:2]
-    plane = np.zeros((len(triangles) + 1, 6), np.float32)
-    plane[:-1, 0:2], plane[:-1, 2:4], plane[:-1, 4:6] = by_x, by_y, origin
+    i, j, k = triangles.T
+    # A position is a complex number: one look-up moves both of its parts.
+    pixel = np.ascontiguousarray(xy).view(np.complex64)[:, 0]
+    place = np.ascontiguousarray(texel).view(np.complex64)[:, 0]
+    a = pixel[i]
+    u, v = pixel[j] - a, pixel[k] - a
+    det = u.real * v.imag - u.imag * v.real
+    det = np.where(np.abs(det) < 1e-3, np.float32(1e-3), det)
+    du, dv = place[j] - place[i], place[k] - place[i]
+    by_x = (du * v.imag - dv * u.imag) / det
+    by_y = (dv * u.real - du * v.real) / det
+    origin = place[i] - by_x * a.real - by_y * a.imag
     size = ids.shape[0]
-    g = plane.take(ids.ravel(), axis=0).reshape(size, size, 6)
     axis = np.arange(size, dtype=np.float32)
-    out = g[:, :, 0:2] * axis[None, :, None]
-    out += g[:, :, 2:4] * axis[:, None, None]
-    out += g[:, :, 4:6]
-    return out
+    planes = [np.append(p, np.complex64(0)).astype(np.complex64).take(ids).view(np.float32) for p in (by_x, by_y, origin)]
+    out = planes[0]
+    out *= np.repeat(axis, 2)
+    planes[1] *= axis[:, None]
+    out += planes[1]
+    out += planes[2]
+    return out.reshape(size, size, 2)
