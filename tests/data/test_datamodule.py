@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from jsonargparse import ArgumentError, ArgumentParser
 
 from fau.crops.store import CropSet
 from fau.data.datamodule import FaceDataModule
@@ -240,3 +241,26 @@ def test_landmarks_that_are_not_stored_are_said(write_cropset: Callable[..., Pat
         FauError, match="stores landmark set 'none', from which '68' cannot be made; choose one of none"
     ):
         FaceDataModule(str(path), landmarks="68").setup()
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"), [("0.1", 0.1), ('["S001", "S002"]', ["S001", "S002"]), ("null", None)], ids=str
+)
+def test_the_signature_is_a_command_line(value: str, parsed: object) -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(FaceDataModule, "data")
+    arguments = [
+        "--data.holdout",
+        value,
+        "--data.augment",
+        "null",
+        "--data.folds",
+        "4",
+        "--data.undersample",
+        "classes",
+    ]
+    data = parser.instantiate_classes(parser.parse_args(arguments)).data
+    assert (data.holdout, data.augment, data.folds, data.weights_from) == (parsed, None, 4, "sampled")
+    with pytest.raises(ArgumentError):
+        parser.parse_args(["--data.undersample", "some"])
+    assert "counted from 1" in parser.format_help()
