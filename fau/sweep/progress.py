@@ -137,7 +137,7 @@ def time_left(trials: Sequence[Progress], jobs: int) -> float | None:
         own = p.time_left
         ends.append(own if own is not None else max(0.0, expected(p) - p.elapsed))
     total = sum(ends) + sum(expected(p) for p in waiting)
-    return max([total / jobs, *ends])
+    return max([total / jobs, *ends]) or None
 
 
 def count(trials: Sequence[Progress], state: State) -> int:
