@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     sheet = commands.add_parser("preview", help="draw contact sheets: subjects x expressions, each AU at 0..5")
     sheet.add_argument("out", type=Path, metavar="OUT", help="folder for the pictures")
     sheet.add_argument("--size", type=int, default=224, metavar="PX", help="size of a face (default: 224)")
+    sheet.add_argument("--subjects", type=int, default=6, metavar="N", help="rows of expressions (default: 6)")
     sheet.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the people (default: 0)")
     sheet.set_defaults(run=_preview)
 
@@ -117,9 +118,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _preview(options: argparse.Namespace) -> int:
+    named_recipe("synthetic", size=options.size, seed=options.seed, subjects=options.subjects)  # the same limits
     from fau.synthetic.preview import contact_sheets
 
-    for file in contact_sheets(options.out, size=options.size, seed=options.seed):
+    for file in contact_sheets(options.out, options.seed, options.size, options.subjects):
         print(file)
     return 0
 
