@@ -53,9 +53,8 @@ def print_labels() -> None:
         rate = 100 * coded[known[:, COLUMN[au]], COLUMN[au]].mean()
         print(f"  AU{au:<3} {rate:5.1f}  ({TARGET_RATES[au]:.1f}{'*' if au in BP4D_RATES else ''})")
     twelve = coded[:, [COLUMN[au] for au in BP4D_RATES]].sum(1)
-    print(
-        f"  of the twelve on per frame: {twelve.mean():.2f} (4.05*); frames with none: {100 * (twelve == 0).mean():.1f} (7.9*)"
-    )
+    none = 100 * (twelve == 0).mean()
+    print(f"  of the twelve on per frame: {twelve.mean():.2f} (4.05*); percent of frames with none: {none:.1f} (7.9*)")
     print("phi (BP4D's)")
     for (a, b), target in BP4D_PHI.items():
         both = known[:, COLUMN[a]] & known[:, COLUMN[b]]

@@ -71,6 +71,7 @@ def test_preview_writes_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["synthesize", "OUT", "--size", "9"], "has size = 9; give a value from 16 to 1024"),
         (["synthesize", "OUT", "--workers", "-2"], "workers = -2; give 0 for this process or a number of processes"),
         (["synthesize", "."], "'.' exists already; choose another folder or remove it first"),
+        (["preview", "OUT", "--size", "0"], "has size = 0; give a value from 16 to 1024"),
         (["check", "OUT"], "crop set 'OUT' does not exist; give the folder that holds its cropset.json"),
         (["info", "OUT"], "crop set 'OUT' does not exist; give the folder that holds its cropset.json"),
         (["check", "."], "'.' is not a crop set: it has no cropset.json"),
