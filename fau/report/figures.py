@@ -1,44 +1,17 @@
-"""The figures of a report, as Plotly figures whose colours follow the reader's light or dark scheme.
-
-``TEXT``, ``MUTED``, ``GRID`` and ``PAPER`` are stand-ins that the page replaces by the colours of the scheme.
-"""
+"""The ablation as a picture: differences with intervals, and action units as heat maps."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fau.report.build import Experiment
-from fau.report.ranking import RECALL_GRID
 from fau.report.rows import Row
+from fau.report.style import ALPHA, BETTER, MUTED, PAPER, TEXT, UNCLEAR, WORSE, View, style
 from fau.report.tables import bracket, p_text, percent, row_label
-from fau.stats import macro_mean
-
-TEXT, MUTED, GRID, PAPER = "#010101", "#020202", "#030303", "#040404"
-# Okabe and Ito's palette, told apart by all common kinds of colour vision; no yellow, which fails on white.
-BETTER, WORSE, UNCLEAR = "#0072B2", "#D55E00", "#8A8F98"
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D31")
-DASHES = ("solid", "dash", "dot")
-SYMBOLS = ("circle", "square", "diamond")
-ALPHA = 0.05
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-
-
-@dataclass(frozen=True)
-class View:
-    """One of the figures that share a place on the page.
-
-    Attributes:
-        label: What the reader chooses it by.
-        figure: The figure.
-    """
-
-    label: str
-    figure: go.Figure
 
 
 def forest(experiment: Experiment) -> go.Figure:
@@ -51,7 +24,7 @@ def forest(experiment: Experiment) -> go.Figure:
     if compared:
         _differences(figure, experiment, names)
     _scores(figure, experiment, names, len(widths))
-    _style(figure, height=150 + 42 * len(rows), margin={"l": 10, "r": 16, "t": 44, "b": 56})
+    style(figure, height=150 + 42 * len(rows), margin={"l": 10, "r": 16, "t": 44, "b": 56})
     figure.update_layout(legend={"yanchor": "bottom", "y": 1.02})
     figure.update_yaxes(
         categoryorder="array", categoryarray=names[::-1], automargin=True, showgrid=False, tickfont={"size": 14}
@@ -226,169 +199,8 @@ def _heat_map(experiment: Experiment, rows: list[Row], difference: bool) -> go.F
             },
         )
     )
-    _style(figure, height=110 + 36 * len(rows), margin={"l": 10, "r": 10, "t": 62, "b": 12})
+    style(figure, height=110 + 36 * len(rows), margin={"l": 10, "r": 10, "t": 62, "b": 12})
     figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, tickfont={"size": 13})
     figure.update_xaxes(side="top", showgrid=False, type="category", tickfont={"size": 13})
     figure.add_vline(x=len(experiment.labels) - 0.5, line={"color": PAPER, "width": 6})
     return figure
-
-
-CURVES = {
-    "val/f1_macro": "validation macro F1, %",
-    "train/loss": "training loss",
-    "val/loss": "validation loss",
-    "val/roc_auc_macro": "validation ROC-AUC, %",
-    "val/average_precision_macro": "validation average precision, %",
-    "val/accuracy_macro": "validation accuracy, %",
-    "lr": "learning rate",
-}
-
-
-def learning_curves(experiment: Experiment) -> list[View]:
-    """One view a quantity of ``metrics.csv``: each row's mean over runs, and its runs as thin lines."""
-    views = []
-    for key, title in CURVES.items():
-        scale = 100 if title.endswith("%") else 1
-        figure = go.Figure()
-        for index, row in enumerate(experiment.rows):
-            runs = [(run.fold, run.seed, run.epochs) for run in row.runs if key in run.epochs and "epoch" in run.epochs]
-            if not runs:
-                continue
-            line = _line(index, row is experiment.reference)
-            for fold, seed, epochs in runs:
-                y = [None if v is None else scale * v for v in epochs[key]]
-                figure.add_scatter(
-                    x=[int(epoch or 0) + 1 for epoch in epochs["epoch"]],
-                    y=y,
-                    mode="lines",
-                    line={**line, "width": 1},
-                    opacity=0.35,
-                    legendgroup=row.name,
-                    name="",
-                    hovertemplate=f"{row.name}, fold {fold}, seed {seed}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
-                )
-            epoch, mean = _mean_curve([epochs for _, _, epochs in runs], key)
-            figure.add_scatter(
-                x=epoch,
-                y=[scale * value for value in mean],
-                mode="lines",
-                name=row_label(row),
-                line={**line, "width": 2.6},
-                legendgroup=row.name,
-                hovertemplate=f"<b>{row.name}</b>, mean of {len(runs)} runs<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
-            )
-        if figure.data:
-            _style_curves(figure)
-            last = max(max(trace.x, default=1) for trace in figure.data)
-            figure.update_xaxes(title_text="epoch", tick0=0, dtick=_round_step(last / 8))
-            figure.update_yaxes(title_text=title, automargin=True)
-            views.append(View(title.removesuffix(", %"), figure))
-    return views
-
-
-def _round_step(least: float) -> int:
-    """Return the smallest of 1, 2, 5, 10, 20, ... that is not below."""
-    size = 1
-    while True:
-        for factor in (1, 2, 5):
-            if factor * size >= least:
-                return factor * size
-        size *= 10
-
-
-def _mean_curve(runs: list[dict[str, list[float | None]]], key: str) -> tuple[list[int], list[float]]:
-    """Average over the runs that reached an epoch."""
-    values: dict[int, list[float]] = {}
-    for epochs in runs:
-        for epoch, value in zip(epochs["epoch"], epochs[key], strict=True):
-            if epoch is not None and value is not None and math.isfinite(value):
-                values.setdefault(int(epoch) + 1, []).append(value)
-    known = sorted(values)
-    return known, [float(np.mean(values[epoch])) for epoch in known]
-
-
-def precision_recall(experiment: Experiment) -> list[View]:
-    """One view an action unit, and their mean: precision at each recall, averaged over runs; the operating point."""
-    rows = [(index, row) for index, row in enumerate(experiment.rows) if row.ranking is not None]
-    if not rows:
-        return []
-    views = []
-    for label in ["mean", *experiment.labels]:
-        figure = go.Figure()
-        for index, row in rows:
-            if row.ranking is None or (label != "mean" and label not in row.labels):
-                continue
-            position = None if label == "mean" else row.labels.index(label)
-            curves, means = row.ranking.precision, row.ranking.average_precision
-            precision = macro_mean(curves.T) if position is None else curves[position]
-            area = float(macro_mean(means)) if position is None else float(means[position])
-            if np.isnan(precision).all():
-                continue
-            line = _line(index, row is experiment.reference)
-            figure.add_scatter(
-                x=(100 * RECALL_GRID).round(1).tolist(),
-                y=(100 * precision).round(2).tolist(),
-                mode="lines",
-                name=f"{row_label(row)} ({percent(area)})",
-                line={**line, "width": 2.2},
-                legendgroup=row.name,
-                hovertemplate=f"<b>{row.name}</b><br>recall %{{x:.0f}} %<br>precision %{{y:.1f}} %<extra></extra>",
-            )
-            if position is not None:
-                tp, fp, fn, _ = map(int, row.counts.sum((0, 1))[position])
-                figure.add_scatter(
-                    x=[100 * tp / (tp + fn)] if tp + fn else [],
-                    y=[100 * tp / (tp + fp)] if tp + fp else [],
-                    mode="markers",
-                    legendgroup=row.name,
-                    name="",
-                    marker={"color": line["color"], "size": 10, "symbol": "x-thin-open", "line": {"width": 2.5}},
-                    hovertemplate=f"<b>{row.name}</b> at its threshold<br>recall %{{x:.1f}} %<br>"
-                    "precision %{y:.1f} %<extra></extra>",
-                )
-        if not figure.data:
-            continue
-        _style_curves(figure)
-        figure.update_xaxes(title_text="recall, %", range=[0, 101])
-        figure.update_yaxes(title_text="precision, %", range=[0, 101], automargin=True)
-        views.append(View("mean of action units" if label == "mean" else label, figure))
-    return views
-
-
-def _line(index: int, reference: bool) -> dict[str, str]:
-    if reference:
-        return {"color": TEXT, "dash": "solid"}
-    index -= 1
-    return {"color": PALETTE[index % len(PALETTE)], "dash": DASHES[index // len(PALETTE) % len(DASHES)]}
-
-
-def _style_curves(figure: go.Figure) -> None:
-    """Apply what curves share. The page draws their legend, since it wraps at any width and toggles whole rows."""
-    _style(figure, height=420, margin={"l": 10, "r": 10, "t": 32, "b": 50})
-    figure.update_layout(showlegend=False)
-
-
-def _style(figure: go.Figure, height: int, margin: dict[str, int]) -> None:
-    """Apply what all figures share."""
-    figure.update_layout(
-        template="none",
-        height=height,
-        margin=margin,
-        autosize=True,
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"family": FONT, "size": 13, "color": TEXT},
-        hoverlabel={"bgcolor": PAPER, "bordercolor": GRID, "font": {"color": TEXT, "family": FONT}, "align": "left"},
-        legend={
-            "orientation": "h",
-            "yanchor": "bottom",
-            "y": 1.02,
-            "xanchor": "left",
-            "x": 0,
-            "itemsizing": "constant",
-        },
-        hovermode="closest",
-    )
-    axis = {"gridcolor": GRID, "linecolor": GRID, "tickcolor": GRID, "zeroline": False, "title_standoff": 12}
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)

@@ -13,10 +13,10 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from fau.report import figures, tables
+from fau.report import curves, figures, tables
 from fau.report.build import Experiment, Report
-from fau.report.figures import View
 from fau.report.load import Run
+from fau.report.style import BETTER, UNCLEAR, WORSE, View
 from fau.stats import f1_scores, macro_mean
 
 
@@ -52,8 +52,8 @@ def _section(index: int, report: Report, experiment: Experiment, folder: Path) -
     drawings = {
         f"{prefix}-forest": [View("", figures.forest(experiment))],
         f"{prefix}-heat": figures.heat_maps(experiment),
-        f"{prefix}-curves": figures.learning_curves(experiment),
-        f"{prefix}-pr": figures.precision_recall(experiment),
+        f"{prefix}-curves": curves.learning_curves(experiment),
+        f"{prefix}-pr": curves.precision_recall(experiment),
     }
     scores = tables.score_table(experiment, report.level)
     return {
@@ -83,7 +83,7 @@ def headline(experiment: Experiment, level: float) -> str:
         sentences[0] += f" ({100 * level:.0f} % interval {tables.percent(macro.low)} to {tables.percent(macro.high)})"
     sentences[0] += f" on {len(reference.groups)} subjects."
     compared = [row for row in experiment.rows if row.comparison is not None]
-    verdicts = {figures.BETTER: "Better", figures.WORSE: "Worse", figures.UNCLEAR: "Not told apart"}
+    verdicts = {BETTER: "Better", WORSE: "Worse", UNCLEAR: "Not told apart"}
     for verdict, word in verdicts.items():
         names = [row.name for row in compared if figures.verdict(row) == verdict]
         if names:

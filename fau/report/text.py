@@ -16,7 +16,7 @@ from rich.table import Table as RichTable
 
 from fau.report.build import Experiment, Report
 from fau.report.rows import MARKS
-from fau.report.tables import MINUS, NONE, Table, all_tables, score_table
+from fau.report.tables import MINUS, NONE, Table, all_tables
 from fau.stats import Interval, macro_mean, spread
 
 _MARKDOWN = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_", "[": "\\[", "]": "\\]"})
@@ -228,8 +228,3 @@ def _csv(lines: list[dict[str, object]]) -> str:
 
 def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
-
-
-def summary(report: Report, experiment: Experiment) -> str:
-    """Return the score table alone as Markdown."""
-    return markdown_table(score_table(experiment, report.level))
