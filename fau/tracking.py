@@ -48,29 +48,29 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
     resolved = resolve_mode(mode)
     if resolved == "disabled":
         return None
+    if not is_main_process():
+        return WandbLogger(save_dir=run_dir, offline=True)  # never starts: Lightning logs on rank 0 alone
     under_agent = "WANDB_SWEEP_ID" in os.environ
-    logger = WandbLogger(
-        project=project,
-        name=f"{record['name']}/fold{record['fold']}",
-        id=None if under_agent else record["run_id"],
-        save_dir=run_dir,
-        group=record["name"],
-        job_type=f"fold{record['fold']}",
-        tags=[str(record["experiment"]), f"fold{record['fold']}", str(record["crop_set"]["name"])],
-        config=record["config"] | {"crop_set_id": record["crop_set"]["id"], "run_id": record["run_id"]},
-        mode=resolved,
-        resume="allow" if resolved == "online" else None,  # offline, resume does not continue a run
-        settings=wandb.Settings(silent=True, console="off"),
-    )
-    if is_main_process():
-        try:
-            url = getattr(logger.experiment, "url", None)  # the run starts here
-            if url:
-                rank_zero_info(f"W&B: {url}")
-        except (wandb.errors.Error, OSError, TimeoutError) as error:
-            warnings.warn(f"W&B could not start ({error}); the run goes on without it", stacklevel=2)
-            return None
-    return logger
+    try:
+        run = wandb.init(
+            project=project,
+            name=f"{record['name']}/fold{record['fold']}",
+            id=None if under_agent else record["run_id"],
+            dir=run_dir,
+            group=record["name"],
+            job_type=f"fold{record['fold']}",
+            tags=[str(record["experiment"]), f"fold{record['fold']}", str(record["crop_set"]["name"])],
+            config=record["config"] | {"crop_set_id": record["crop_set"]["id"], "run_id": record["run_id"]},
+            mode=resolved,
+            resume="allow" if resolved == "online" else None,  # offline, resume does not continue a run
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+    except (wandb.errors.Error, OSError, TimeoutError) as error:
+        warnings.warn(f"W&B could not start ({error}); the run goes on without it", stacklevel=2)
+        return None
+    if run.url:
+        rank_zero_info(f"W&B: {run.url}")
+    return WandbLogger(experiment=run, save_dir=run_dir)
 
 
 def finish(exit_code: int = 0) -> None:

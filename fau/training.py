@@ -45,6 +45,7 @@ EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # on few cores workers cost more than they bring
     ".*Checkpoint directory.*exists and is not empty.*",  # a resumed run
     ".*smaller than the logging interval.*",  # losses are logged an epoch
+    ".*Total length of `list` across ranks is zero.*",  # no validation part
     ".*treespec.*is deprecated.*",  # its own use of torch
 )
 
@@ -100,6 +101,7 @@ def train_fold(fold: Fold) -> dict[str, Any]:
             raise
         except OSError:  # a full or vanished disk: nothing was lost, the run can go on
             record_trial(fold.run, "interrupted")
+            tracking.finish(exit_code=1)
             raise
         except Exception as error:
             fold.run.write(fold.record | {"status": "failed", "error": f"{type(error).__name__}: {error}"})
@@ -128,6 +130,8 @@ def _train(fold: Fold) -> dict[str, Any]:
         if fold.selects:
             metrics |= _evaluate(trainer, trainer.validate, module, datamodule)
         metrics |= _evaluate(trainer, trainer.test, module, datamodule)
+        if len(datamodule.split.holdout):
+            metrics |= _score_holdout(trainer, module, datamodule)
     if not is_main_process():
         return fold.record
     _write_predictions(fold)
@@ -233,6 +237,15 @@ def _unreadable(checkpoint: Path, error: BaseException) -> FauError:
 
 def _evaluate(trainer: Trainer, stage: Any, module: FaceModule, datamodule: FaceDataModule) -> dict[str, float]:
     stage(module, datamodule=datamodule, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _score_holdout(trainer: Trainer, module: FaceModule, datamodule: FaceDataModule) -> dict[str, float]:
+    module.test_part = "holdout"
+    try:
+        trainer.test(module, dataloaders=datamodule.holdout_dataloader(), verbose=False)
+    finally:
+        module.test_part = "test"
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

@@ -64,7 +64,7 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--fold", type=int | Literal["all"], default=1, help="Test fold, counted from 1, or 'all'")
         parser.add_argument("--seed", type=int, default=0, help="Seed of weights, order, augmentation and splits")
         parser.add_argument("--experiment", type=str, default="gla", help="Folder of the runs, and W&B tag")
-        parser.add_argument("--name", type=str, default="gla", help="Row of the report, and W&B group")
+        parser.add_argument("--name", type=str, default="full", help="Row of the report, and W&B group")
         parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs")
         parser.add_argument("--rerun", type=bool, default=False, help="Train again although the run is done")
         parser.add_argument("--patience", type=int | None, default=None, help="Stop after so many epochs without gain")

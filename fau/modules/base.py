@@ -54,6 +54,8 @@ class FaceModule(LightningModule):
         self._scheduler = scheduler
         self._epoch_arrays: list[dict[str, Tensor]] = []
         self.evaluated: dict[str, Arrays] = {}
+        self.test_part = "test"  # what a test pass scores: the test fold, or the hold-out set
+        self._data: FaceDataModule | None = None
         self.run_id = ""  # written into checkpoints, so that another configuration's is refused
         self.training_seed = 0
         if channels_last:
@@ -70,6 +72,7 @@ class FaceModule(LightningModule):
             FauError: If they are smaller than the network's input and may not be enlarged.
         """
         self.transform.check(data.cropset.size)
+        self._data = data
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:
         """Return the loss of a batch, a scalar; under DDP the mean over ranks is the loss of the union batch."""
@@ -133,7 +136,7 @@ class FaceModule(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Compute the test metrics."""
-        self._evaluation_epoch_end("test")
+        self._evaluation_epoch_end(self.test_part)
 
     # Exactness --------------------------------------------------------------------------------------------------------
 
@@ -147,8 +150,12 @@ class FaceModule(LightningModule):
         self._synchronise_buffers()
 
     def on_train_epoch_end(self) -> None:
-        """Make batch-norm statistics equal on all processes before a checkpoint keeps one's."""
+        """Make batch-norm statistics equal before a checkpoint keeps one's, and log what undersampling kept."""
         self._synchronise_buffers()
+        data = self._data
+        if data is not None and data.undersample != "none":
+            kept = data.plan.kept_in(self.current_epoch)
+            self.log_dict({f"kept/{name}": float(count) for name, count in kept.items()}, rank_zero_only=False)
 
     def _synchronise_buffers(self) -> None:
         if self.trainer.world_size > 1:

@@ -1,0 +1,32 @@
+"""What the tests of fau-train share: a command line small enough for a test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TINY = [
+    *("--model.net.input_size", "32", "--data.batch_size", "32", "--data.folds", "3"),
+    *("--trainer.max_epochs", "2", "--trainer.accelerator", "cpu"),
+]
+
+
+@pytest.fixture(scope="session")
+def tiny_args(tiny_cropset: Path) -> list[str]:
+    """Arguments of a fold that trains in seconds."""
+    return ["--data.crop_set", str(tiny_cropset), *TINY]
+
+
+@pytest.fixture
+def only_run() -> Callable[[Path], tuple[Path, dict[str, Any]]]:
+    """Return the one run under a folder and its record."""
+
+    def find(root: Path) -> tuple[Path, dict[str, Any]]:
+        (file,) = root.glob("*/*/run.json")
+        return file.parent, json.loads(file.read_text())
+
+    return find

@@ -1,0 +1,292 @@
+"""fau-train in process, on real (tiny) faces."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+import yaml
+
+from fau.cli.train import main, parse, resolve
+from fau.crops.store import CropSet
+from fau.modules.detection import AUDetection
+from fau.runs import RunDirectory, ledger, run_id
+from fau.training import deciding_settings
+
+OnlyRun = Callable[[Path], tuple[Path, dict[str, Any]]]
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of fold 2."""
+    root = tmp_path_factory.mktemp("trained")
+    assert main([*tiny_args, "--fold", "2", "--runs", str(root)]) == 0
+    return root
+
+
+def test_a_run_keeps_all_that_tables_need(trained: Path, tiny_cropset: Path, only_run: OnlyRun) -> None:
+    path, record = only_run(trained)
+    assert record["status"] == "done"
+    assert (record["fold"], record["folds"]) == (2, 3)
+    assert record["parameters"] == 1_164_173
+    assert record["run_id"] == path.name == run_id(record["deciding"])
+    assert record["selection"] == "val"
+    assert set(record["libraries"]) >= {"torch", "lightning", "timm"}
+    predictions = RunDirectory(path).arrays("predictions.npz")
+    cropset = CropSet.open(tiny_cropset)
+    groups = cropset.manifest["group"].to_numpy()
+    tested = predictions["test/index"]
+    assert (np.diff(tested) > 0).all()
+    assert set(groups[tested]) == set(record["groups"]["test"])
+    assert not set(record["groups"]["test"]) & set(record["groups"]["train"] + record["groups"]["val"])
+    coded = cropset.manifest["au12"].to_numpy()[tested]
+    assert np.array_equal(predictions["test/au/mask"][:, 6], ~np.isnan(coded.astype(float)))
+
+
+def test_counts_are_those_of_the_predictions(trained: Path, only_run: OnlyRun) -> None:
+    path, record = only_run(trained)
+    run = RunDirectory(path)
+    counts, kept = run.arrays("counts.npz"), run.arrays("predictions.npz")
+    score, label, mask = (kept[f"test/au/{name}"] for name in ("score", "label", "mask"))
+    assert np.array_equal(counts["tp"].sum(0), ((score >= 0.5) & (label == 1) & mask).sum(0))
+    assert np.array_equal(counts["fn"].sum(0), ((score < 0.5) & (label == 1) & mask).sum(0))
+    tp, fp, fn = (counts[name].sum(0)[0] for name in ("tp", "fp", "fn"))
+    assert record["metrics"]["test/f1/AU1"] == pytest.approx(2 * tp / (2 * tp + fp + fn), abs=1e-6)
+
+
+def test_epochs_are_logged(trained: Path, only_run: OnlyRun) -> None:
+    path, record = only_run(trained)
+    epochs = RunDirectory(path).metrics()
+    assert epochs["epoch"].to_list() == [0, 1]
+    assert {"train/loss", "val/loss", "val/f1_macro", "lr"} <= set(epochs.columns)
+    assert record["images_per_s"] > 0
+
+
+def test_a_finished_run_says_so_and_rerun_trains_it_again(
+    trained: Path, tiny_args: list[str], only_run: OnlyRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, before = only_run(trained)
+    predictions = (path / "predictions.npz").read_bytes()
+    arguments = [*tiny_args, "--fold", "2", "--runs", str(trained)]
+    assert main(arguments) == 0
+    assert "done already" in capsys.readouterr().out
+    assert only_run(trained)[1] == before
+    assert main([*arguments, "--rerun", "true"]) == 0
+    assert "done already" not in capsys.readouterr().out
+    after = RunDirectory(only_run(trained)[0])
+    old, new = np.load(path / "predictions.npz"), after.arrays("predictions.npz")
+    assert predictions and all(np.array_equal(old[key], new[key]) for key in old.files)
+
+
+def test_the_wandb_run_is_written_offline(trained: Path, only_run: OnlyRun) -> None:
+    path, record = only_run(trained)
+    (log,) = path.glob("wandb/offline-run-*/run-*.wandb")
+    assert log.name == f"run-{record['run_id']}.wandb"
+    assert log.stat().st_size > 7  # the header alone would be an empty run
+
+
+def _stop_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int, error: BaseException) -> None:
+    original = AUDetection.training_step
+
+    def step(self: AUDetection, batch: Any, batch_idx: int) -> torch.Tensor:
+        if self.current_epoch == epoch and batch_idx == 1:
+            raise error
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(AUDetection, "training_step", step)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt(), 130), (OSError(errno.ENOSPC, "No space left on device"), 2)]
+)
+def test_an_interrupted_run_ends_like_one_that_was_not(
+    error: BaseException,
+    status: int,
+    trained: Path,
+    tiny_args: list[str],
+    tmp_path: Path,
+    only_run: OnlyRun,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = [*tiny_args, "--fold", "2", "--runs", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        _stop_in_epoch(patch, 1, error)
+        assert main(arguments) == status
+    path, _ = only_run(tmp_path)
+    assert RunDirectory(path).status == "interrupted"
+    assert main(arguments) == 0
+    expected = RunDirectory(only_run(trained)[0])
+    resumed = RunDirectory(path)
+    assert resumed.status == "done"
+    want, got = expected.arrays("predictions.npz"), resumed.arrays("predictions.npz")
+    assert want.keys() == got.keys()
+    assert all(np.array_equal(want[key], got[key]) for key in want)
+    drop = [name for name in expected.metrics().columns if "time" in name]
+    assert resumed.metrics().drop(drop).equals(expected.metrics().drop(drop))
+
+
+def test_another_configurations_checkpoint_is_refused(
+    trained: Path, tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*tiny_args, "--fold", "2", "--runs", str(tmp_path), "--seed", "5"]
+    identity = _identity(arguments)
+    target = tmp_path / "gla" / identity
+    (target / "checkpoints").mkdir(parents=True)
+    shutil.copy(only_run(trained)[0] / "checkpoints" / "last.ckpt", target / "checkpoints" / "last.ckpt")
+    assert main(arguments) == 2
+    assert "another configuration wrote it" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_named(
+    tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*tiny_args, "--fold", "2", "--runs", str(tmp_path), "--seed", "6"]
+    target = tmp_path / "gla" / _identity(arguments) / "checkpoints"
+    target.mkdir(parents=True)
+    (target / "last.ckpt").write_bytes(b"not a checkpoint")
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "last.ckpt" in error and "--rerun" in error
+
+
+def _identity(arguments: list[str]) -> str:
+    cli = parse(arguments)
+    config = resolve(cli)
+    from fau.cli.train import FaceDataModule, default_precision
+
+    data = FaceDataModule(**cli.config["data"].as_dict())
+    data.setup("fit")
+    precision = str(config["trainer"]["precision"] or default_precision("cpu"))
+    return run_id(deciding_settings(config, data.describe(), precision, config["patience"]))
+
+
+def test_speed_settings_do_not_change_the_id_and_others_do(tiny_args: list[str]) -> None:
+    base = _identity(tiny_args)
+    assert _identity([*tiny_args, "--data.num_workers", "1", "--model.channels_last", "false"]) == base
+    assert _identity([*tiny_args, "--runs", "elsewhere", "--wandb", "disabled", "--name", "x"]) == base
+    for change in (["--seed", "1"], ["--fold", "2"], ["--model.net.attention", "false"], ["--data.weights", "none"]):
+        assert _identity([*tiny_args, *change]) != base
+
+
+def test_no_configuration_is_the_gla_experiment(tiny_cropset: Path) -> None:
+    crops = ["--data.crop_set", str(tiny_cropset), "--model.net.input_size", "32"]
+    experiment = ["--config", str(REPOSITORY / "experiments" / "gla.yaml")]
+    assert _identity(crops) == _identity([*experiment, *crops])
+
+
+def test_interpolated_values_follow_a_flag(tiny_args: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(yaml.safe_dump({"seed": 3, "patience": "${seed}"}))
+    assert resolve(parse(["--config", str(file)]))["patience"] == 3
+    assert resolve(parse(["--config", str(file), "--seed", "7"]))["patience"] == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--fold", "0"], ["fold 0", "1 to 3"]),
+        (["--fold", "9"], ["fold 9", "1 to 3"]),
+        (["--nonsense", "1"], ["--nonsense"]),
+        (["--trainer.max_epochs", "many"], ["trainer.max_epochs", "many", "int"]),
+        (["--model.net.attentoin", "true"], ["attentoin", "--print_config"]),
+        (["--data.label_set", "bp4d99"], ["bp4d99", "bp4d12"]),
+        (["--data.folds", "20"], ["20"]),
+        (["--data.crop_set", "no/such/folder"], ["no/such/folder"]),
+        (["--model.net.input_size", "8"], ["8"]),
+        (["--config", "no_such.yaml"], ["no_such.yaml"]),
+        (["--data.validation", "none", "--patience", "3"], ["--patience", "validation"]),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str],
+    words: list[str],
+    tiny_args: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*tiny_args, "--runs", str(tmp_path), *arguments]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("fau-train: error: ")
+    assert "\n" not in error and "Traceback" not in error
+    for word in words:
+        assert word in error
+    assert not list(tmp_path.glob("*/*/checkpoints/*"))
+
+
+def test_validation_none_takes_the_last_epoch(tiny_args: list[str], tmp_path: Path, only_run: OnlyRun) -> None:
+    arguments = ["--data.validation", "none", "--data.undersample", "classes", "--wandb", "disabled"]
+    assert main([*tiny_args, "--runs", str(tmp_path), *arguments]) == 0
+    path, record = only_run(tmp_path)
+    assert record["selection"] == "last"
+    assert record["best_epoch"] == 1
+    assert record["groups"]["val"] == []
+    assert not (path / "wandb").exists()
+    assert record["kept"]["frames"]["kept"] < record["kept"]["frames"]["of"]
+    assert not any(key.startswith("val/") for key in RunDirectory(path).arrays("predictions.npz"))
+    epochs = RunDirectory(path).metrics()
+    assert epochs["kept/frames"].to_list() == [record["kept"]["frames"]["kept"]] * 2
+
+
+def test_a_holdout_set_is_scored_apart(tiny_args: list[str], tmp_path: Path, only_run: OnlyRun) -> None:
+    arguments = ["--data.holdout", "[S001]", "--trainer.max_epochs", "1", "--wandb", "disabled"]
+    assert main([*tiny_args, "--runs", str(tmp_path), *arguments]) == 0
+    path, record = only_run(tmp_path)
+    assert record["groups"]["holdout"] == ["S001"]
+    assert not {"S001"} & {group for part in ("train", "val", "test") for group in record["groups"][part]}
+    kept = RunDirectory(path).arrays("predictions.npz")
+    assert not set(kept["holdout/index"]) & set(kept["test/index"])
+    assert "holdout/f1_macro" in record["metrics"] and "test/f1_macro" in record["metrics"]
+
+
+def test_all_folds_are_runs_of_their_own(tiny_args: list[str], tmp_path: Path) -> None:
+    arguments = ["--fold", "all", "--trainer.max_epochs", "1", "--runs", str(tmp_path)]
+    assert main([*tiny_args, *arguments]) == 0
+    runs = ledger(tmp_path)
+    assert sorted(run.read()["fold"] for run in runs) == [1, 2, 3]
+    logs = [log.name for run in runs for log in run.path.glob("wandb/offline-run-*/run-*.wandb")]
+    assert sorted(logs) == sorted(f"run-{run.path.name}.wandb" for run in runs)
+    tested = [group for run in runs for group in run.read()["groups"]["test"]]
+    assert len(tested) == len(set(tested)) == 9
+
+
+def test_a_run_in_use_is_left_alone(tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*tiny_args, "--runs", str(tmp_path)]
+    path = tmp_path / "gla" / _identity(arguments)
+    path.mkdir(parents=True)
+    hold = """
+import sys, time
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+time.sleep(600)
+"""
+    command = [sys.executable, "-c", hold, str(path / ".lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        status = main(arguments)
+        holder.kill()
+    assert status == 2
+    assert "another process" in capsys.readouterr().err
+
+
+def test_one_real_process(tiny_args: list[str], tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("fau-train")
+    command = [str(program), *tiny_args, "--trainer.max_epochs", "1", "--runs", str(tmp_path)]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert finished.returncode == 0, finished.stderr
+    assert "mean" in finished.stdout and "run directory" in finished.stdout
+    assert "Warning" not in finished.stderr and "WARNING" not in finished.stderr, finished.stderr
+    record = json.loads(next(tmp_path.glob("*/*/run.json")).read_text())
+    assert pl.Series(record["metrics"].values()).is_finite().all()
