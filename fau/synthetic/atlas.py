@@ -48,7 +48,7 @@ def vertex_to_texel(density: int = LIGHT) -> scipy.sparse.csr_array:
     top = topology()
     rows, columns = atlas_shape(density)
     owner = np.full((rows, columns), -1, np.int32)
-    position = top.uv * density
+    position = top.uv * density - np.float32(0.5)  # texel centres lie at integers
     fixed = np.round(position[top.triangles] * 16).astype(np.int32)
     for i, corners in enumerate(fixed):
         cv2.fillConvexPoly(owner, corners, i, 8, 4)

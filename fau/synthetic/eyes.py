@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fau.synthetic.camera import Camera
 from fau.synthetic.identity import Identity
-from fau.synthetic.light import Light, flat_level
+from fau.synthetic.light import Light, display_level, flat_level
 from fau.synthetic.mesh import EYES, TAG_RIGHT_EYE, EyeRing, FloatArray, IntArray, smoothstep
 
 EYEBALL = 1.2  # radius, model units (a centimetre each): 24 mm across
@@ -68,7 +68,7 @@ def draw_eyes(
         light: The light.
     """
     forward = camera.turn @ _gaze_vector(gaze)
-    level = np.sqrt(np.clip(0.9 * flat_level(light), 0.02, 1.5))
+    level = display_level(0.78 * flat_level(light))
     k = camera.scale
     boxes, found = [], []
     for index, eye in enumerate(EYES):
@@ -133,7 +133,7 @@ def _eyeball_colour(
     spread = -0.5 * (IRIS / 0.085) ** 2
     shine = 0.95 * np.exp(spread * ((dx - hx) ** 2 + (dy - hy) ** 2))
     shine += 0.12 * np.exp(0.37 * spread * ((dx + hx) ** 2 + (dy + hy) ** 2))
-    shine *= depth
+    shine *= depth * min(1.0, 0.35 + 0.65 * float(light.key[1]))
     colour = np.empty((len(dx), 3), np.uint8)
     for c in range(3):
         plane = SCLERA[c] * (1 - SCLERA_EDGE[c] * side)

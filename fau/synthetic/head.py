@@ -200,7 +200,7 @@ def _shell(shape: FloatArray, style: HeadStyle) -> FloatArray:
     radial = outline - _SKULL_CENTRE
     outward = (radial / np.linalg.norm(radial[:, :2], axis=1, keepdims=True))[:, :2]
     half_width = _SKULL_AXES[0] * abs(float(shape[127, 0])) / 7.74
-    half_height = _SKULL_AXES[1] + 0.7 * (float(shape[10, 1]) - 8.26) + style.crown
+    half_height = _SKULL_AXES[1] + 0.7 * (float(shape[10, 1]) - 8.26) + 0.6 * style.crown
     reach = half_width * half_height / np.hypot(half_height * outward[:, 0], half_width * outward[:, 1])
     rings = []
     for k in range(RINGS + 1):

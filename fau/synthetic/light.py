@@ -10,6 +10,8 @@ import numpy as np
 from fau.synthetic.atlas import LIGHT, atlas_shape, vertex_to_texel
 from fau.synthetic.mesh import FloatArray
 
+SHOULDER = 0.32  # of the film's curve: bright skin keeps its shading; the picture's gamma is 2, the quickest to compute
+WHITE = 1.18
 RED_BLEED = (0.35, 0.06, 0.0)  # how much of the light just beyond a shadow's edge skin lets through, by colour
 
 
@@ -70,6 +72,11 @@ def flat_level(light: Light) -> FloatArray:
     """Return the light (3,) on a surface that faces the viewer, for parts that are not on the mesh."""
     facing = max(0.0, float(light.direction[2] + light.softness * 0.6)) / (1 + light.softness * 0.6)
     return light.key * np.float32(facing) + 0.5 * (light.sky + light.ground)
+
+
+def display_level(linear: FloatArray) -> FloatArray:
+    """Return linear light as display value, elementwise; see ``SHOULDER``."""
+    return np.asarray(np.sqrt(WHITE * linear / (1 + SHOULDER * linear)), np.float32)
 
 
 def light_map(normals: FloatArray, occlusion: FloatArray, light: Light, density: int) -> tuple[FloatArray, FloatArray]:

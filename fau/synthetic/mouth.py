@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fau.synthetic.action_units import JAW_AXIS
 from fau.synthetic.camera import Camera
-from fau.synthetic.light import Light, flat_level
+from fau.synthetic.light import Light, display_level, flat_level
 from fau.synthetic.mesh import LOWER_LIP_INNER, TAG_MOUTH, UPPER_LIP_INNER, FloatArray, IntArray, smoothstep
 
 
@@ -54,7 +54,7 @@ def draw_mouth(
     rows, columns = np.nonzero(tags[y0:y1, x0:x1] == TAG_MOUTH)
     if len(rows) > 3:
         px, py = (columns + x0).astype(np.float32), (rows + y0).astype(np.float32)
-        level = np.sqrt(np.clip(0.8 * flat_level(light), 0.02, 1.4))
+        level = display_level(0.72 * flat_level(light))
         roi[rows, columns] = _inside(px, py, camera, shape, xy, jaw, level)
     _lip_line(roi, np.array([x0, y0], np.float32), xy, k, skin)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.synthetic.camera import Camera
-from fau.synthetic.light import Light, flat_level
+from fau.synthetic.light import Light, display_level, flat_level
 from fau.synthetic.mesh import EYES, FloatArray, canonical
 
 OccluderKind = Literal["glasses", "hand", "mask"]
@@ -97,7 +97,7 @@ def draw_occluder(
         skin: (3,) display colour of the subject's skin, for a hand.
         light: The light.
     """
-    level = np.sqrt(np.clip(flat_level(light), 0.03, 1.5))
+    level = display_level(flat_level(light))
     if occluder.kind == "glasses":
         _glasses(image, occluder, camera, face, level)
     elif occluder.kind == "mask":
@@ -233,7 +233,7 @@ def _hand(image: NDArray[np.uint8], hand: Occluder, camera: Camera, skin: FloatA
     def at(forward: float, aside: float) -> FloatArray:
         return np.asarray(centre + k * (forward * along + aside * across), np.float32)
 
-    base = skin * np.array([1.0, 0.93, 0.91], np.float32) * level
+    base = skin * np.array([1.07, 1.01, 0.99], np.float32) * level
     cover = np.zeros(image.shape[:2], np.uint8)
     layer = np.empty_like(image)
     layer[:] = np.clip(base, 0, 1) * 255 * 0.9

@@ -34,7 +34,9 @@ def visible_order(
     i, j, k = triangles.T
     x, y = np.ascontiguousarray(xy.T)
     xi, xj, xk, yi, yj, yk = x[i], x[j], x[k], y[i], y[j], y[k]
-    facing = (xj - xi) * (yk - yi) - (yj - yi) * (xk - xi) < -1e-3  # counter-clockwise with y up
+    ux, uy, vx, vy = xj - xi, yj - yi, xk - xi, yk - yi
+    # Counter-clockwise with y up; slivers are left out, since a pixel at their edge would look far beyond them.
+    facing = ux * vy - uy * vx < np.float32(-0.02) * (ux * ux + uy * uy + vx * vx + vy * vy) - np.float32(1e-3)
     shown = (facing | two_sided) & switched_on
     edge = size - 0.5
     for a, b, c in ((xi, xj, xk), (yi, yj, yk)):

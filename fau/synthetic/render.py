@@ -15,7 +15,7 @@ from fau.synthetic.camera import make_camera, rotation
 from fau.synthetic.eyes import draw_eyes, iris_points
 from fau.synthetic.head import CURTAIN, EAR, SHELL, TORSO, assemble, topology
 from fau.synthetic.identity import Identity
-from fau.synthetic.light import light_map
+from fau.synthetic.light import SHOULDER, WHITE, light_map
 from fau.synthetic.mesh import FloatArray
 from fau.synthetic.mouth import draw_mouth
 from fau.synthetic.occluders import draw_occluder
@@ -132,12 +132,11 @@ def _lit_atlas(identity: Identity, placed: FloatArray, level: FloatArray, view: 
     shade_folds(diffuse, density, level, identity.look.wrinkle_gain, direction)
     diffuse *= identity.linear_albedo(density)
     diffuse += gloss
-    # The film's shoulder keeps the shading of bright skin; the picture's gamma is 2, the quickest.
-    shoulder = diffuse * np.float32(0.32)
+    shoulder = diffuse * np.float32(SHOULDER)
     shoulder += np.float32(1)
     diffuse /= shoulder
     np.sqrt(diffuse, out=diffuse)
-    return cv2.convertScaleAbs(diffuse, alpha=255.0 * 1.18**0.5)
+    return cv2.convertScaleAbs(diffuse, alpha=255.0 * WHITE**0.5)
 
 
 def _expose(image: NDArray[np.uint8], view: View, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -64,7 +64,7 @@ def _masks() -> dict[str, FloatArray]:
         "beard": paint.polygon(beard, 0.02) * (1 - 0.95 * paint.polygon(lips, 0.004)),
         "moustache": paint.polygon(moustache, 0.006),
         "soul": paint.spot((0.5, 0.765), (0.03, 0.016), 0.01),
-        "outline": paint.polygon(outline, 0.0),
+        "inside": paint.polygon(0.5 + 0.90 * (outline - 0.5), 0.02),
     }  # fmt: skip
 
 
@@ -72,8 +72,9 @@ def _complexion(rng: np.random.Generator, look: Appearance) -> FloatArray:
     image = np.empty((*paint.blank().shape, 3), np.float32)
     image[:] = look.skin
     fine = 0.6 * paint.noise(rng, 10) + 0.5 * paint.noise(rng, 40) + 0.45 * paint.noise(rng, 120) + 0.4 * paint.noise(rng, 256)
-    image *= (1 + 0.016 * look.roughness * fine)[..., None]
-    blood = 0.022 * paint.noise(rng, 6) + 0.014 * paint.noise(rng, 24)
+    inside = _masks()["inside"]  # charts meet at the face's outline: only fine noise may differ there
+    image *= (1 + 0.016 * look.roughness * fine * (0.3 + 0.7 * inside))[..., None]
+    blood = (0.022 * paint.noise(rng, 6) + 0.014 * paint.noise(rng, 24)) * inside
     image *= 1 + blood[..., None] * np.array([0.35, -1, -0.9], np.float32)
     return image
 
