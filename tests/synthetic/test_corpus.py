@@ -220,6 +220,7 @@ def test_threads_that_ask_at_once_draw_once(cache: Path, monkeypatch: pytest.Mon
     assert len(drawn) == 1 and check(drawn[0]) == []
 
 
+@pytest.mark.slow
 def test_a_large_corpus_is_drawn_by_a_program_of_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fau.synthetic.cache, "SMALL", 0)
     monkeypatch.setitem(RECIPES, "synthetic-tiny", Recipe("synthetic-tiny", subjects=9, frames=4, size=32))
