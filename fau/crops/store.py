@@ -11,6 +11,7 @@ own them.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -55,6 +56,9 @@ class CropSetInfo:
     occurrence_threshold: int | None = 2
     landmark_set: str = "478"
     encoding: str = "raw"
+
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -115,10 +119,12 @@ class CropSetWriter:
         try:
             if kind is None:
                 self._finish()
-            elif isinstance(error, OSError) and not isinstance(error, InterruptedError):
-                raise FauError(f"writing the crop set '{self._out}' failed: {error.strerror or error}") from error
+            elif isinstance(error, OSError):
+                raise error
         except OSError as failure:
-            raise FauError(f"writing the crop set '{self._out}' failed: {failure.strerror or failure}") from failure
+            reason = f"{failure.strerror or failure}" + (f": '{failure.filename}'" if failure.filename else "")
+            way_out = "; free some space or choose another disk" if failure.errno in _DISK_FULL else ""
+            raise FauError(f"writing the crop set '{self._out}' failed: {reason}{way_out}") from failure
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -163,7 +169,7 @@ class CropSetWriter:
         entry: dict[str, Any] = {"count": count}
         for kind, array in (("crops", crops[:count]), ("landmarks", landmarks[:count])):
             name = f"{kind}-{shard:05d}.npy"
-            np.save(self._folder / name, np.ascontiguousarray(array))
+            _save(self._folder / name, np.ascontiguousarray(array))
             entry[kind] = name
             entry[f"{kind}_bytes"] = (self._folder / name).stat().st_size
             entry[f"{kind}_sha256"] = _sha256_array(array)
@@ -380,6 +386,13 @@ def _read_json(path: Path) -> _Stored:
         return stored
     except (KeyError, TypeError, ValueError) as error:
         raise FauError(f"'{file}' cannot be read: {error}; make the crop set again") from error
+
+
+def _save(file: Path, array: NDArray[Any]) -> None:
+    """Write an .npy file; unlike ``numpy.save`` it says why it could not."""
+    with file.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
+        stream.write(array.data)
 
 
 def _sha256_file(file: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import pickle
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -220,13 +221,14 @@ def test_an_exception_leaves_nothing(tmp_path: Path, error: BaseException) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: object, **kwargs: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(np, "save", full)
-    with pytest.raises(FauError, match="set' failed: No space left on device"):
-        write(tmp_path / "set", [row(i) for i in range(10)])
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(FauError, match=r"set' failed: File too large; free some space or choose another disk$"):
+            write(tmp_path / "set", [row(i) for i in range(10)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -337,3 +339,11 @@ def test_out_of_range_labels_are_always_found(column: str, value: float) -> None
     low, high = {"au01": (0, 1), "au12": (0, 1), "valence": (-1, 1), "arousal": (-1, 1)}.get(column, (0, 5))
     manifest = pl.DataFrame([row(0, **{column: value})], schema=schema, orient="row")
     assert bool(manifest_faults(manifest, AUS)) == (not low <= value <= high)
+
+
+def test_a_crop_set_without_landmarks(tmp_path: Path) -> None:
+    with CropSetWriter(tmp_path / "set", info(landmark_set="none")) as writer:
+        writer.append(pixels(3)[0], np.empty((3, 0, 2), np.float32), [row(i) for i in range(3)])
+    cropset = CropSet.open(tmp_path / "set")
+    assert cropset.landmarks([0, 2]).shape == (2, 0, 2)
+    assert check(tmp_path / "set") == []
