@@ -62,6 +62,7 @@ class Client:
             )
         theirs.close()
         self.ready = False
+        self.can_fork = False
         self._log = log
 
     def start(
@@ -95,7 +96,7 @@ class Client:
             while self._connection.poll(0 if ended else timeout):
                 answer = json.loads(self._connection.recv_bytes())
                 if "ready" in answer:
-                    self.ready = True
+                    self.ready, self.can_fork = True, bool(answer["ready"])
                     break
                 ended.append((int(answer["ended"]), int(answer["code"])))
         except (EOFError, OSError) as error:

@@ -166,10 +166,9 @@ class Runner:
             return outcome
         forks = self._options.fork and any(can_fork(p.trial, self._options.gpus) for p in self._queue)
         base = scrubbed_environment()
-        log = self._state.folder / "supervisor.log"
         with self._stop.listening():
-            with Client(log, base, forks) as client:
-                self._loop(client, base)
+            with Client(self._state.supervisor_log, base, forks) as client:
+                self._loop(client, base, forks)
             for p, _ in self._running.values():  # ended by the client's closing
                 p.state = "interrupted"
             if self._stop.arrived:
@@ -177,7 +176,7 @@ class Runner:
         self._view.update(self._trials)
         return outcome
 
-    def _loop(self, client: Client, base: dict[str, str]) -> None:
+    def _loop(self, client: Client, base: dict[str, str], forks: bool) -> None:
         asked, deadline = 0, 0.0
         while self._queue or self._running:
             signals = len(self._stop.arrived)
@@ -192,6 +191,11 @@ class Runner:
                     client.signal(signal.SIGKILL)
                 asked = signals
             elif client.ready:
+                if forks and not client.can_fork:
+                    forks = False
+                    self._view.say(
+                        f"every trial imports for itself; '{shown_path(self._state.supervisor_log)}' may say why"
+                    )
                 self._fill(client, base)
             for number, code in client.ends(_POLL):
                 self._end(number, code)

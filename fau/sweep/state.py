@@ -66,6 +66,11 @@ class SweepState:
             lock.release()
 
     @property
+    def supervisor_log(self) -> Path:
+        """File for what the process that starts the trials prints, normally nothing."""
+        return self.folder / "supervisor.log"
+
+    @property
     def arguments(self) -> Path:
         """Folder for the files of ``${args_json_file}``."""
         return (self.folder / "arguments").absolute()

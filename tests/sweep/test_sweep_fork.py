@@ -1,0 +1,88 @@
+"""The fork server with the real fau-train."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from sweep_place import Place, wait_for
+
+from fau.cli.sweep import main
+from fau.runs import RunDirectory, ledger
+
+BASE = {
+    "experiment": "fork",
+    "data": {"crop_set": "synthetic-tiny", "folds": 3, "batch_size": 64},
+    "model": {
+        "class_path": "fau.modules.detection.AUDetection",
+        "init_args": {"net": {"class_path": "fau.nets.gla.GLACNN", "init_args": {"input_size": 32}}},
+    },
+    "trainer": {"max_epochs": 3, "accelerator": "cpu"},
+}
+
+
+@pytest.fixture
+def real(place: Place, tiny_cropset: Path) -> Place:
+    (place.folder / "base.yaml").write_text(yaml.safe_dump(BASE))
+    place.write({"seed": [0, 1]}, command=["fau-train", "--config", "base.yaml", "${args}"])
+    return place
+
+
+def predictions(folder: str) -> dict[str, dict[str, Any]]:
+    return {run.path.name: run.arrays("predictions.npz") for run in ledger(Path(folder)) if run.status == "done"}
+
+
+def assert_equal(first: dict[str, dict[str, Any]], second: dict[str, dict[str, Any]]) -> None:
+    assert len(first) == 2
+    assert first.keys() == second.keys()
+    for name, arrays in first.items():
+        for key, values in arrays.items():
+            assert np.array_equal(values, second[name][key]), (name, key)
+
+
+@pytest.mark.slow
+def test_forks_and_processes_of_their_own_give_the_same_predictions(
+    real: Place, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    assert main([str(real.file), "--no-report", "--runs", "forked", "--threads", "1"]) == 0
+    assert "imports for itself" not in capsys.readouterr().out  # the preloading process had one thread
+    assert main([str(real.file), "--no-report", "--runs", "fresh", "--threads", "1", "--no-fork"]) == 0
+    assert_equal(predictions("forked"), predictions("fresh"))
+    # Changed code: each trial is asked, finds that nothing that decides its result has changed, and trains nothing.
+    monkeypatch.setattr("fau.sweep.state.code_fingerprint", lambda: "other")
+    before = [run.read() for run in ledger(Path("forked"))]
+    assert main([str(real.file), "--no-report", "--runs", "forked"]) == 0
+    assert [run.read() for run in ledger(Path("forked"))] == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_sweep_goes_on_to_the_same_predictions(real: Place, number: signal.Signals) -> None:
+    more = ["--threads", "1", "--jobs", "2", "--no-report"]
+    longer = ["--", "--trainer.max_epochs=8"]
+    process = real.start("--runs", "stopped", *more[:4], *longer)
+
+    def epochs() -> list[int]:
+        return [len(run.metrics()) for run in ledger(Path("stopped"))] if Path("stopped").exists() else []
+
+    wait_for(lambda: max(epochs(), default=0) >= 2, 240)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    runs = [RunDirectory(run.path) for run in ledger(Path("stopped"))]
+    wait_for(lambda: not any(run.is_locked() for run in runs), 40)
+    assert {run.status for run in runs} == {"interrupted"}
+    assert min(epochs()) < 8
+    assert main([str(real.file), "--runs", "stopped", *more, *longer]) == 0
+    assert main([str(real.file), "--runs", "whole", *more, *longer]) == 0
+    assert_equal(predictions("stopped"), predictions("whole"))
+
+
+@pytest.mark.slow
+def test_errors_of_fau_train_are_shown_and_logged(real: Place, capsys: Any) -> None:
+    assert main([str(real.file), "--no-report", "--retries", "0", "--", "--trainer.max_epoch=1"]) == 1
+    printed = capsys.readouterr().out
+    assert "fau-train: error: " in printed
+    assert "max_epoch" in printed
+    assert "Traceback" not in printed
