@@ -51,6 +51,9 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
     if not is_main_process():
         return WandbLogger(save_dir=run_dir, offline=True)  # never starts: Lightning logs on rank 0 alone
     under_agent = "WANDB_SWEEP_ID" in os.environ
+    if not under_agent:
+        # Another process's service may still hold this id for a trial that was killed.
+        os.environ.pop("WANDB_SERVICE", None)
     try:
         run = wandb.init(
             project=project,
@@ -65,7 +68,7 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
             resume="allow" if resolved == "online" else None,  # offline, resume does not continue a run
             settings=wandb.Settings(silent=True, console="off"),
         )
-    except (wandb.errors.Error, OSError, TimeoutError) as error:
+    except Exception as error:  # noqa: BLE001  whatever its client or server raise, nothing depends on W&B
         warnings.warn(f"W&B could not start ({error}); the run goes on without it", stacklevel=2)
         return None
     if run.url:

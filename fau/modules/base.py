@@ -141,21 +141,21 @@ class FaceModule(LightningModule):
     # Exactness --------------------------------------------------------------------------------------------------------
 
     def on_train_epoch_start(self) -> None:
-        """Seed what the network draws by (seed, epoch, rank), so that a resumed epoch draws the same."""
+        """Seed what the network draws, so that a resumed epoch draws the same; log what undersampling kept."""
         entropy = [self.training_seed, self.current_epoch, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        data = self._data
+        if data is not None and data.undersample != "none":
+            kept = data.plan.kept_in(self.current_epoch)
+            self.log_dict({f"kept/{name}": float(count) for name, count in kept.items()}, rank_zero_only=False)
 
     def on_validation_start(self) -> None:
         """Make batch-norm statistics equal on all processes before they are used."""
         self._synchronise_buffers()
 
     def on_train_epoch_end(self) -> None:
-        """Make batch-norm statistics equal before a checkpoint keeps one's, and log what undersampling kept."""
+        """Make batch-norm statistics equal on all processes before a checkpoint keeps one's."""
         self._synchronise_buffers()
-        data = self._data
-        if data is not None and data.undersample != "none":
-            kept = data.plan.kept_in(self.current_epoch)
-            self.log_dict({f"kept/{name}": float(count) for name, count in kept.items()}, rank_zero_only=False)
 
     def _synchronise_buffers(self) -> None:
         if self.trainer.world_size > 1:
