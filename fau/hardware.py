@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 from pathlib import Path
 
 import torch
 
+from fau.cores import usable_cores
 from fau.errors import FauError
 
 
@@ -39,16 +39,6 @@ def default_precision(accelerator: str = "auto") -> str:
     if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return "32-true"
     return "bf16-mixed" if cpu_has_bf16() else "32-true"
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use, by its affinity and by the quota of its container."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()  # microseconds, or "max"
-    except (OSError, ValueError):
-        return allowed
-    return allowed if quota == "max" else max(1, min(allowed, math.ceil(int(quota) / int(period))))
 
 
 def limit_threads() -> None:

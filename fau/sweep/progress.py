@@ -36,6 +36,7 @@ class Progress:
         score: Best macro F1 on the validation part.
         test_score: Macro F1 on the test fold, once done.
         reason: Why it failed.
+        note: What it last printed, while it has no run directory: that a corpus is being drawn, for one.
     """
 
     trial: Trial
@@ -52,6 +53,7 @@ class Progress:
     score: float | None = None
     test_score: float | None = None
     reason: str = ""
+    note: str = ""
     _first_epoch: int | None = field(default=None, repr=False)
 
     def begin(self) -> None:
@@ -70,7 +72,10 @@ class Progress:
         """Read how far a running trial is."""
         named = read_json(record_file).get("run_dir")
         if not named:
+            last = tail(self.log)
+            self.note = "" if last.startswith("#") else last
             return
+        self.note = ""
         self.run_dir = Path(named)
         if not self.epochs:
             self.epochs = _epochs(read_json(self.run_dir / "run.json"))

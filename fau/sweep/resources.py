@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fau.cores import usable_cores
 from fau.errors import FauError
 
 # A process that has imported the stack and trains a small net at 112 px holds 1.2 GiB.
@@ -78,16 +79,6 @@ def plan(trials: int, jobs: int | None, gpus_per_trial: int | None, threads: int
         number = jobs or max(1, min(cores, trials, _memory() // _MEMORY_PER_TRIAL))
         chosen = ((),) * number
     return Slots(chosen, threads or _named_threads() or max(1, cores // number), tuple(notes))
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may use: its affinity, cut by a container's quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):  # no quota ("max"), or no cgroups
-        return cores
 
 
 def _memory() -> int:

@@ -12,6 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from fau.sweep.progress import Progress, State, count, time_left
 
@@ -47,8 +48,10 @@ class LiveTable:
         now = time.monotonic()
         if now - self._drawn > _REFRESH or not any(p.state in ("waiting", "running") for p in trials):
             self._drawn = now
-            rows = max(3, self._console.height - _FRAME_LINES)
-            self._live.update(Group(trial_table(trials, rows), summary(trials, self._jobs)), refresh=True)
+            notes = [f"{p.trial.title}: {p.note}" for p in trials if p.state == "running" and p.note]
+            rows = max(3, self._console.height - _FRAME_LINES - len(notes))
+            below = Text("\n".join([*notes, summary(trials, self._jobs)]), no_wrap=True, overflow="ellipsis")
+            self._live.update(Group(trial_table(trials, rows), below), refresh=True)
 
     def say(self, message: str) -> None:
         """Print what the table itself does not show."""
