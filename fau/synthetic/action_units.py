@@ -74,18 +74,18 @@ class ActionUnit:
 TABLE: Final[dict[int, ActionUnit]] = {
     1: ActionUnit(
         (
-            Bump((107, 55, 66), (0.3, 5.2, 0.6), 7.4, "brow"),
+            Bump((107, 55, 66), (0.2, 6.0, 0.6), 7.4, "brow"),
             Bump((108, 69), (0, 2.9, 0), 10, "brow"),
         ),
-        Lids(0.12, 0.04),  # the lid does not follow the brow
+        Lids(0.11, 0.04),  # the lid does not follow the brow
     ),
     2: ActionUnit(
         (
-            Bump((70, 63, 46), (0.3, 5.2, 0), 8, "brow"),
+            Bump((70, 63, 46), (0.3, 6.0, 0), 8, "brow"),
             Bump((105,), (0, 2.9, 0), 6.5, "brow"),
             Bump((68,), (0, 2.3, 0), 9.7, "brow"),
         ),
-        Lids(0.06, 0),
+        Lids(0.03, 0),
     ),
     4: ActionUnit(
         (
@@ -105,16 +105,17 @@ TABLE: Final[dict[int, ActionUnit]] = {
         ),
         Lids(0.10, 0.30),
     ),
-    7: ActionUnit(lids=Lids(0.27, 0.33, 0.3)),
+    7: ActionUnit(lids=Lids(0.28, 0.40, 0.3)),
     9: ActionUnit(
         (
-            Bump((98, 64, 129), (0.9, 5.0, 0.6), 4.8, "above_mouth"),
+            Bump((98, 64, 129), (1.4, 5.8, 0.9), 4.8, "above_mouth"),
             Bump((197, 6), (0, 1.2, 1.0), 5.2, "above_mouth"),
             Bump((122, 193), (0, 0.8, 0.8), 4.5),
-            Bump((37, 39, 40), (0, 4.2, 0.6), 5.8, "above_mouth"),
-            Bump((107, 55), (-1.6, -4.0, 0.6), 6.8, "brow_low"),
+            Bump((37, 39, 40), (0, 4.8, 0.8), 6.2, "above_mouth"),
+            Bump((118, 101, 205), (-0.6, 1.8, 1.4), 6.5, "below_eye"),
+            Bump((107, 55), (-1.6, -3.0, 0.6), 6.5, "brow_low"),
         ),
-        Lids(0.14, 0.24),
+        Lids(0.16, 0.30),
     ),
     10: ActionUnit(
         (
@@ -142,7 +143,7 @@ TABLE: Final[dict[int, ActionUnit]] = {
     ),
     15: ActionUnit(
         (
-            Bump((61,), (3.4, -5.2, -1.0), 5.8),
+            Bump((61,), (2.6, -5.4, -1.0), 5.8),
             Bump((43, 57, 212), (1.0, -3.0, 0), 5.4),
             Bump((40, 185), (0.4, -1.0, 0), 4.5),
             Bump((91, 146), (0.6, -1.6, 0), 4.5),
@@ -165,8 +166,8 @@ TABLE: Final[dict[int, ActionUnit]] = {
             Bump((212,), (1.9, -0.6, 0), 6.5),
         )
     ),
-    23: ActionUnit(lips=Lips(0.60, 0.6, 1.3)),
-    24: ActionUnit((Bump((17,), (0, 0.6, -0.3), 4.5, "lower_lip"),), lips=Lips(0.80, 1.9, 0.2)),
+    23: ActionUnit(lips=Lips(0.62, 0.6, 1.3)),
+    24: ActionUnit((Bump((17,), (0, 0.6, -0.3), 4.5, "lower_lip"),), lips=Lips(0.90, 2.0, 0.2)),
     25: ActionUnit(
         (
             Bump((13, 82), (0, 1.8, 0.3), 7.1, "upper_lip"),
@@ -175,7 +176,7 @@ TABLE: Final[dict[int, ActionUnit]] = {
         ),
         sealed=False,
     ),
-    26: ActionUnit(jaw=18.5, sealed=False),
+    26: ActionUnit(jaw=21.0, sealed=False),
     43: ActionUnit(lids=Lids(1.0, 0.10, 0.45)),
 }
 
@@ -248,7 +249,7 @@ def deform(shape: FloatArray, skin: FloatArray, intensities: FloatArray) -> Floa
         points += level[i] * skin[i]
     thin, back, narrow = (table.lips * level[:, None]).sum(0)
     if thin or back or narrow:
-        _move_lips(points, shape, float(min(thin, 0.85)), float(back), float(narrow))
+        _move_lips(points, shape, float(min(thin, 0.9)), float(back), float(narrow))
     jaw = float((table.jaw * level).sum())
     if jaw:
         _open_jaw(points, jaw)
@@ -263,7 +264,7 @@ def _move_lips(points: FloatArray, shape: FloatArray, thin: float, back: float, 
     line = shape[[13, 14], 1].mean()
     height = shape[rows, 1] - line
     inner = np.isin(rows, UPPER_LIP_INNER + LOWER_LIP_INNER)
-    points[rows, 1] -= np.where(inner, 0, thin * height * np.exp(-((height / 1.3) ** 2))).astype(np.float32)
+    points[rows, 1] -= np.where(inner, 0, thin * height * np.exp(-((height / 1.7) ** 2))).astype(np.float32)
     points[rows, 2] -= back * np.exp(-((height / 0.9) ** 2))
     points[rows, 0] -= narrow * shape[rows, 0] / 2.5
     corners = list(MOUTH_CORNERS)
@@ -279,7 +280,7 @@ def _open_jaw(points: FloatArray, angle: float) -> None:
     points[:, 2] = sin * y + cos * z + JAW_AXIS[1]
     points[:, 0] *= 1 - 0.13 * angle * weight  # an open mouth pulls the cheeks in
     points[lip_rows()[0] > 0, 1] += 0.34 * angle
-    points[list(MOUTH_CORNERS), 0] *= 1 - 0.17 * angle
+    points[list(MOUTH_CORNERS), 0] *= 1 - 0.30 * angle
 
 
 def _move_lids(points: FloatArray, shape: FloatArray, travel: FloatArray) -> None:

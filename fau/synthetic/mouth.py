@@ -11,6 +11,8 @@ from fau.synthetic.camera import Camera
 from fau.synthetic.light import Light, display_level, flat_level
 from fau.synthetic.mesh import LOWER_LIP_INNER, TAG_MOUTH, UPPER_LIP_INNER, FloatArray, IntArray, smoothstep
 
+LIP_LINE = np.array([0.40, 0.20, 0.19], np.float32)  # colour between closed lips, as a share of the skin's
+
 
 def _turned(points: FloatArray, angle: float) -> FloatArray:
     """Return points (n, 3) turned with the jaw by ``angle`` radians."""
@@ -52,20 +54,27 @@ def draw_mouth(
         return
     roi = image[y0:y1, x0:x1]
     rows, columns = np.nonzero(tags[y0:y1, x0:x1] == TAG_MOUTH)
-    if len(rows) > 3:
+    if len(rows):
         px, py = (columns + x0).astype(np.float32), (rows + y0).astype(np.float32)
         level = display_level(0.72 * flat_level(light))
-        roi[rows, columns] = _inside(px, py, camera, shape, xy, jaw, level)
+        roi[rows, columns] = _inside(px, py, camera, shape, xy, jaw, skin, level)
     _lip_line(roi, np.array([x0, y0], np.float32), xy, k, skin)
 
 
 def _inside(
-    px: FloatArray, py: FloatArray, camera: Camera, shape: FloatArray, xy: FloatArray, jaw: float, level: FloatArray
+    px: FloatArray,
+    py: FloatArray,
+    camera: Camera,
+    shape: FloatArray,
+    xy: FloatArray,
+    jaw: float,
+    skin: FloatArray,
+    level: FloatArray,
 ) -> NDArray[np.uint8]:
     k = camera.scale
     line = float(shape[[13, 14], 1].mean())
     front = float(shape[[13, 14], 2].mean()) - 0.75
-    upper = camera.look(np.array([[0, line + 0.75, front], [0, line - 0.22, front]], np.float32))
+    upper = camera.look(np.array([[0, line + 0.75, front], [0, line - 0.12, front]], np.float32))
     lower = camera.look(_turned(np.array([[0, line - 0.42, front - 0.25], [0, line - 1.2, front - 0.3]], np.float32), jaw))
     middle = float(upper[:, 0].mean())
     across = (px - middle) / (k * 2.0)
@@ -93,7 +102,10 @@ def _inside(
     colour *= (0.45 + 0.55 * np.clip((py - top) / (0.30 * k), 0, 1))[:, None].astype(np.float32)
     colour *= (0.75 + 0.25 * np.clip((bottom - py) / (0.25 * k), 0, 1))[:, None].astype(np.float32)
     ends = 0.35 + 0.65 * np.clip((1.15 - np.abs(across)) / 0.45, 0, 1)
-    return (np.clip(colour * ends[:, None] * level, 0, 1) * 255).astype(np.uint8)
+    shut = 1 - np.clip((bottom - top) / (0.14 * k), 0, 1)  # no teeth shine through closed lips
+    colour *= ends[:, None]
+    colour += (skin * LIP_LINE * 1.3 - colour) * shut[:, None].astype(np.float32)
+    return (np.clip(colour * level, 0, 1) * 255).astype(np.uint8)
 
 
 def _lip_line(roi: NDArray[np.uint8], origin: FloatArray, xy: FloatArray, k: float, skin: FloatArray) -> None:
@@ -109,5 +121,5 @@ def _lip_line(roi: NDArray[np.uint8], origin: FloatArray, xy: FloatArray, k: flo
         at = np.round((xy[corner] - origin) * 16).astype(int)
         cv2.circle(mask, at.tolist(), max(8, round(0.07 * k * 16)), 0.6, -1, cv2.LINE_8, 4)
     mask = cv2.GaussianBlur(mask, (0, 0), max(0.4, 0.03 * k))
-    dark = skin * np.array([0.40, 0.20, 0.19], np.float32) * 255
+    dark = skin * LIP_LINE * 255
     roi[:] = (roi + (dark - roi) * np.minimum(mask, 0.85)[..., None]).astype(np.uint8)

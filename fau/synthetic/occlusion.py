@@ -13,10 +13,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 
 from fau.synthetic.head import AROUND, CURTAIN, EAR, TORSO, HeadStyle, rest_parts, topology
-from fau.synthetic.mesh import LOWER_LIP_INNER, LOWER_LIP_OUTER, UPPER_LIP_INNER, UPPER_LIP_OUTER, FloatArray
+from fau.synthetic.mesh import LOWER_LIP_OUTER, UPPER_LIP_OUTER, FloatArray, canonical
 from fau.synthetic.shape import neutral_shape
 
 FILE: Final = "head_occlusion.npz"
@@ -99,8 +100,14 @@ def bake() -> np.ndarray:
         w = front[i][:, None]
         fit[i] = np.linalg.solve((basis * w).T @ basis + 0.4 * np.eye(9), (basis * w).T @ clear[i])
     # Parted lips and lids would shade themselves: their edges see what the skin around them sees.
-    for row, outer in ((UPPER_LIP_INNER, UPPER_LIP_OUTER), (LOWER_LIP_INNER, LOWER_LIP_OUTER)):
-        fit[list(row)], sky[list(row)] = fit[list(outer)], sky[list(outer)]
+    uv = canonical().uv
+    rim = np.array([*UPPER_LIP_OUTER, *LOWER_LIP_OUTER[-2:0:-1]])
+    hull = (uv[rim] * 1000).astype(np.float32)
+    inside = [i for i, p in enumerate(uv) if cv2.pointPolygonTest(hull, (p * 1000).tolist(), False) > 0]
+    for i in [*inside, 61, 291]:
+        near = rim[np.abs(uv[rim] - uv[i]).sum(1).argsort()[:5]]
+        near = near[(near != 61) & (near != 291)]
+        fit[i], sky[i] = fit[near].mean(0), max(0.7, sky[near].mean())
     ear = top.vertex_part == EAR
     sky[ear] = np.maximum(sky[ear], 0.35)
     out = np.concatenate([sky[:, None], fit], 1)

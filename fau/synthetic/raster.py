@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ def visible_order(
     two_sided: NDArray[np.bool_],
     switched_on: NDArray[np.bool_],
     bias: FloatArray,
+    least: FloatArray,
     size: int,
 ) -> NDArray[np.intp]:
     """Return the triangles to draw, the farthest first.
@@ -29,14 +32,15 @@ def visible_order(
         two_sided: (T,) drawn whichever way it faces.
         switched_on: (T,) drawn at all.
         bias: (T,) added to the depth for sorting.
+        least: (T,) area over squared edges below which a triangle is a sliver and left out.
         size: Width and height of the picture in pixels.
     """
     i, j, k = triangles.T
     x, y = np.ascontiguousarray(xy.T)
     xi, xj, xk, yi, yj, yk = x[i], x[j], x[k], y[i], y[j], y[k]
     ux, uy, vx, vy = xj - xi, yj - yi, xk - xi, yk - yi
-    # Counter-clockwise with y up; slivers are left out, since a pixel at their edge would look far beyond them.
-    facing = ux * vy - uy * vx < np.float32(-0.02) * (ux * ux + uy * uy + vx * vx + vy * vy) - np.float32(1e-3)
+    # Counter-clockwise with y up; a pixel at a sliver's edge would look far beyond it.
+    facing = ux * vy - uy * vx < -least * (ux * ux + uy * uy + vx * vx + vy * vy) - np.float32(1e-3)
     shown = (facing | two_sided) & switched_on
     edge = size - 0.5
     for a, b, c in ((xi, xj, xk), (yi, yj, yk)):
@@ -48,9 +52,21 @@ def visible_order(
     return order[np.argsort(key, kind="stable")]
 
 
-def draw_ids(xy: FloatArray, triangles: IntArray, order: NDArray[np.intp], size: int) -> IntArray:
-    """Return (size, size) triangle ids; pixels that nothing covers hold the number of triangles."""
+def draw_ids(
+    xy: FloatArray, triangles: IntArray, order: NDArray[np.intp], size: int, seams: Sequence[tuple[list[int], int]] = ()
+) -> IntArray:
+    """Return (size, size) triangle ids; pixels that nothing covers hold the number of triangles.
+
+    Args:
+        xy: (V, 2) pixel positions.
+        triangles: (T, 3).
+        order: Triangles to draw, the farthest first.
+        size: Width and height of the picture in pixels.
+        seams: Rings of vertices with the triangle id that shows where the rest leaves a hair's breadth open along them.
+    """
     ids = np.full((size, size), len(triangles), np.int32)
+    for ring, index in seams:
+        cv2.polylines(ids, [np.round(xy[ring] * (1 << SHIFT)).astype(np.int32)], True, index, 2, cv2.LINE_8, SHIFT)
     fixed = np.round(xy * (1 << SHIFT)).astype(np.int32)[triangles[order]]
     fill = cv2.fillConvexPoly
     for index, corners in zip(order.tolist(), fixed, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -13,10 +14,19 @@ from fau.synthetic.atlas import MASTER, normal_sum
 from fau.synthetic.background import enlarge
 from fau.synthetic.camera import make_camera, rotation
 from fau.synthetic.eyes import draw_eyes, iris_points
-from fau.synthetic.head import CURTAIN, EAR, SHELL, TORSO, assemble, topology
+from fau.synthetic.head import CURTAIN, EAR, FACE, SHELL, TORSO, assemble, topology
 from fau.synthetic.identity import Identity
 from fau.synthetic.light import SHOULDER, WHITE, light_map
-from fau.synthetic.mesh import FloatArray
+from fau.synthetic.mesh import (
+    LEFT_EYE,
+    LOWER_LIP_INNER,
+    RIGHT_EYE,
+    TAG_LEFT_EYE,
+    TAG_MOUTH,
+    TAG_RIGHT_EYE,
+    UPPER_LIP_INNER,
+    FloatArray,
+)
 from fau.synthetic.mouth import draw_mouth
 from fau.synthetic.occluders import draw_occluder
 from fau.synthetic.occlusion import visibility
@@ -84,8 +94,8 @@ def render(
     xy = camera.project(placed)
 
     atlas = _lit_atlas(identity, placed, level, view, density)
-    order = visible_order(xy, placed[:, 2], top.triangles, top.two_sided, identity.switched_on, _bias(), canvas)
-    ids = draw_ids(xy, top.triangles, order, canvas)
+    order = visible_order(xy, placed[:, 2], top.triangles, top.two_sided, identity.switched_on, *_order_rules(), canvas)
+    ids = draw_ids(xy, top.triangles, order, canvas, _seams())
     where = texture_positions(ids, xy, top.uv * np.float32(density) - np.float32(0.5), top.triangles)
     drawn = cv2.remap(atlas, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     image = enlarge(view.background, canvas)
@@ -104,13 +114,29 @@ def render(
     return Rendered(_expose(image, view, size, rng), landmarks)
 
 
-def _bias() -> FloatArray:
-    """Return what is added to each triangle's depth, so that parts that touch are drawn in the right order."""
+@cache
+def _order_rules() -> tuple[FloatArray, FloatArray]:
+    """Return what is added to each triangle's depth, so that parts that touch are drawn in the right order, and slivers.
+
+    The face has narrow triangles at the corners of mouth and eyes that must stay; behind its outline slivers may go.
+    """
     table = np.zeros(CURTAIN + 1, np.float32)
     table[[SHELL, EAR, TORSO, CURTAIN]] = 0.0, 0.3, -1.5, -0.5
-    return table[topology().part]
+    part = topology().part
+    return table[part], np.where(part == FACE, 0, 0.02).astype(np.float32)
 
 
+@cache
+def _seams() -> tuple[tuple[list[int], int], ...]:
+    """Return the rings of eyes and mouth with a triangle inside each, for closed lids and lips."""
+    tags = topology().tags
+    rings = {TAG_MOUTH: [*UPPER_LIP_INNER, *LOWER_LIP_INNER[-2:0:-1]]}
+    for tag, eye in ((TAG_RIGHT_EYE, RIGHT_EYE), (TAG_LEFT_EYE, LEFT_EYE)):
+        rings[tag] = list(eye.ring)
+    return tuple((ring, int(np.flatnonzero(tags == tag)[0])) for tag, ring in rings.items())
+
+
+@cache
 def _tags() -> NDArray[np.int32]:
     """Return the tag of each triangle, and 0 for no triangle."""
     return np.append(topology().tags, 0).astype(np.int32)
