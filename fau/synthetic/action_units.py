@@ -1,7 +1,7 @@
 """The action unit table, our own, and how a face moves under it.
 
 A unit is bumps of the skin, a lid motion, a lip motion and a turn of the jaw, each given at intensity 5 and scaled
-linearly. Lids and lips move relative to the subject's own lid gap and lip height, so that 43 closes every eye and no lid
+linearly. Lids and lips move relative to the subject's own lid gap and lip height: 43 closes every eye, and no lid
 crosses another.
 """
 

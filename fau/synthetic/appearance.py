@@ -1,4 +1,4 @@
-"""What a subject looks like apart from shape: skin, hair, eyes, clothes, drawn independently of one another where life does.
+"""What a subject looks like apart from shape: skin, hair, eyes, clothes.
 
 Colours are display values in 0..1 (gamma as in the picture).
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fau.synthetic.mesh import FloatArray
 
@@ -34,7 +35,8 @@ HAIRS: Final = (
     / 255
 )
 IRISES: Final = (
-    np.array([(62, 40, 24), (88, 58, 32), (112, 84, 48), (96, 108, 74), (88, 120, 146), (112, 132, 142)], np.float32) / 255
+    np.array([(62, 40, 24), (88, 58, 32), (112, 84, 48), (96, 108, 74), (88, 120, 146), (112, 132, 142)], np.float32)
+    / 255
 )
 
 
@@ -97,7 +99,7 @@ class Appearance:
     pattern: str
 
 
-def _between(scale: FloatArray, at: float) -> FloatArray:
+def _between(scale: NDArray[np.floating], at: float) -> FloatArray:
     position = at * (len(scale) - 1.001)
     low = int(position)
     return np.asarray(scale[low] + (scale[low + 1] - scale[low]) * (position - low), np.float32)
@@ -120,9 +122,9 @@ def _style(rng: np.random.Generator, feminine: bool, age: float) -> str:
         styles = ("long", "long_fringe", "wavy", "bob", "tied", "short", "curly")
         return str(rng.choice(styles, p=(0.25, 0.12, 0.18, 0.15, 0.14, 0.08, 0.08)))
     bald = 0.06 + 0.2 * age
-    styles = ("short", "crop", "side", "back", "curly", "medium", "receding", "bald")
+    for_men = ("short", "crop", "side", "back", "curly", "medium", "receding", "bald")
     weights = np.array([0.24, 0.20, 0.18, 0.09, 0.10, 0.07, 0.05 + 0.1 * age, bald])
-    return str(rng.choice(styles, p=weights / weights.sum()))
+    return str(rng.choice(for_men, p=weights / weights.sum()))
 
 
 def sample_appearance(rng: np.random.Generator) -> Appearance:

@@ -35,15 +35,15 @@ def texel_parts(density: int) -> IntArray:
     for key in CHARTS:
         part[chart_slices(key, density)] = key
     nearest = scipy.ndimage.distance_transform_edt(part < 0, return_distances=False, return_indices=True)
-    return part[nearest[0], nearest[1]]
+    return np.asarray(part[nearest[0], nearest[1]], np.int32)
 
 
 @cache
 def vertex_to_texel(density: int = LIGHT) -> scipy.sparse.csr_array:
     """Return the sparse map (texels, V) that interpolates vertex values over the atlas.
 
-    Texels outside the mesh take the value of the nearest one inside, so that bilinear look-ups near a chart's border see no
-    foreign value.
+    Texels outside the mesh take the value of the nearest one inside, so that bilinear look-ups near a chart's border
+    see no foreign value.
     """
     top = topology()
     rows, columns = atlas_shape(density)
@@ -67,10 +67,9 @@ def vertex_to_texel(density: int = LIGHT) -> scipy.sparse.csr_array:
     weights = np.clip(np.stack([1 - beta - gamma, beta, gamma], -1), 0, 1)
     weights /= weights.sum(-1, keepdims=True)
     index = np.repeat(np.arange(rows * columns), 3)
-    matrix = scipy.sparse.csr_array(
+    return scipy.sparse.csr_array(
         (weights.ravel().astype(np.float32), (index, corners.ravel())), shape=(rows * columns, len(top.uv))
     )
-    return matrix
 
 
 @cache

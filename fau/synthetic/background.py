@@ -29,7 +29,9 @@ def _room(rng: np.random.Generator) -> np.ndarray:
 def _outdoors(rng: np.random.Generator) -> np.ndarray:
     sky = np.array([175, 195, 220]) * rng.uniform(0.7, 1.15)
     green = np.array([92, 112, 70]) * rng.uniform(0.5, 1.2) + rng.normal(0, 10, 3)
-    height = SIZE * (rng.uniform(0.2, 0.8) + 0.08 * cv2.resize(rng.standard_normal((1, 5)), (SIZE, 1), interpolation=cv2.INTER_CUBIC))
+    height = SIZE * (
+        rng.uniform(0.2, 0.8) + 0.08 * cv2.resize(rng.standard_normal((1, 5)), (SIZE, 1), interpolation=cv2.INTER_CUBIC)
+    )
     below = np.arange(SIZE)[:, None] > height
     image = np.where(below[..., None], green, sky)
     image = image * (1 + 0.12 * rng.standard_normal((SIZE, SIZE, 1)))
@@ -50,7 +52,7 @@ def sample_background(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw a background (32, 32, 3), display colour."""
     kinds = (_wall, _room, _outdoors, _lights)
     image = kinds[int(rng.choice(4, p=(0.3, 0.45, 0.15, 0.1)))](rng)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image, 0, 255), np.uint8)
 
 
 def enlarge(background: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -65,9 +65,7 @@ class Camera:
         return self.project(self.place(np.atleast_2d(np.asarray(points, np.float32))))
 
 
-def make_camera(
-    yaw: float, pitch: float, roll: float, zoom: float, shift: tuple[float, float], size: int
-) -> Camera:
+def make_camera(yaw: float, pitch: float, roll: float, zoom: float, shift: tuple[float, float], size: int) -> Camera:
     """Return the camera of a view.
 
     Args:

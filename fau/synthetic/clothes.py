@@ -36,7 +36,9 @@ def paint_torso(rng: np.random.Generator, look: Appearance, image: FloatArray) -
     s, t = (s + 0.5) / target.shape[1], (t + 0.5) / target.shape[0] * (TORSO_ROWS - 1)
     # The jaw's shadow on the neck; two faint tendons and the hollow between the collar bones.
     paint.tint(target, (0.50, 0.42, 0.40), 0.85 * smoothstep(-t, -2.4, -0.4))
-    paint.tint(target, (0.86, 0.80, 0.78), 0.5 * np.exp(-(((np.abs(s - 0.5) - 0.055) / 0.018) ** 2)) * smoothstep(t, 1.2, 3))
+    paint.tint(
+        target, (0.86, 0.80, 0.78), 0.5 * np.exp(-(((np.abs(s - 0.5) - 0.055) / 0.018) ** 2)) * smoothstep(t, 1.2, 3)
+    )
     line = _neckline(look.collar, s)
     into = t - line
     colour = np.empty_like(target)
@@ -55,7 +57,11 @@ def paint_torso(rng: np.random.Generator, look: Appearance, image: FloatArray) -
     if look.collar in ("shirt", "polo"):
         band = (into > 0) & (into < 1.25 - 0.6 * np.clip(1 - np.abs(s - 0.5) / 0.2, 0, 1))
         colour[band] = np.clip(colour[band] * 1.10, 0, 1)
-        paint.tint(colour, (0.66, 0.66, 0.66), np.exp(-(((into - 1.25 + 0.6 * np.clip(1 - np.abs(s - 0.5) / 0.2, 0, 1)) / 0.10) ** 2)))
+        paint.tint(
+            colour,
+            (0.66, 0.66, 0.66),
+            np.exp(-(((into - 1.25 + 0.6 * np.clip(1 - np.abs(s - 0.5) / 0.2, 0, 1)) / 0.10) ** 2)),
+        )
         paint.tint(colour, (0.7, 0.7, 0.7), 0.7 * np.exp(-(((s - 0.5) / 0.006) ** 2)) * (t > 4.2))
     else:
         paint.tint(colour, (0.82, 0.82, 0.82), np.exp(-(((into - 0.22) / 0.06) ** 2)))

@@ -1,9 +1,9 @@
 """Prototypes of the eight expressions as sets of action units: several recipes a class.
 
-The combinations are those of the EMFACS tradition (Ekman and Friesen's prototypes and major variants, as tabulated in the
-FACS Investigator's Guide) over the action units that the corpus draws; the intensities are ours. No network had a say in
-them. Contempt is unilateral in life; the units here are bilateral, so its sign is the dimpler, alone or with a slight
-smile.
+The combinations are those of the EMFACS tradition (Ekman and Friesen's prototypes and major variants, as tabulated in
+the FACS Investigator's Guide) over the action units that the corpus draws; the intensities are ours. No network had a
+say in them. Contempt is unilateral in life; the units here are bilateral, so its sign is the dimpler, alone or with a
+slight smile.
 """
 
 from __future__ import annotations

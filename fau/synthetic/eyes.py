@@ -23,7 +23,7 @@ WET = (0.9, 0.62, 0.58)  # the lower lid's edge
 
 def _eyeball(shape: FloatArray, eye: EyeRing) -> FloatArray:
     corners = shape[list(eye.corners)].mean(0)
-    return corners + np.array([0, 0.06, -SET_BACK], np.float32)
+    return np.asarray(corners + np.array([0, 0.06, -SET_BACK]), np.float32)
 
 
 def _gaze_vector(gaze: tuple[float, float]) -> FloatArray:
@@ -33,7 +33,7 @@ def _gaze_vector(gaze: tuple[float, float]) -> FloatArray:
 
 
 def iris_points(shape: FloatArray, gaze: tuple[float, float]) -> FloatArray:
-    """Return the ten iris points (10, 3) in model units: for either eye its centre, then picture-right, top, left, bottom."""
+    """Return iris points (10, 3) in model units: of either eye the centre, then picture-right, top, left, bottom."""
     forward = _gaze_vector(gaze)
     x, y, z = forward
     side = np.array([z, 0, -x], np.float32) / np.hypot(x, z)
@@ -84,7 +84,9 @@ def draw_eyes(
             found.append(_inside_lids(rows + y0, columns + x0, xy, eye, irises[5 * index], k))
     if found:  # both eyes in one go: they are small, and every array operation has its price
         rows, columns = (np.concatenate([f[i] for f in found]) for i in (0, 1))
-        image[rows, columns] = _eyeball_colour(np.concatenate([f[2] for f in found], 1), identity, k, forward, level, light)
+        image[rows, columns] = _eyeball_colour(
+            np.concatenate([f[2] for f in found], 1), identity, k, forward, level, light
+        )
     for eye, roi, origin in boxes:
         _draw_lid_edges(roi, origin, identity, camera, xy, eye)
 
@@ -94,8 +96,8 @@ def _inside_lids(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]:
     """Return pixels of one eye and where they lie (5, n).
 
-    The five: right of and above the iris' centre in iris radii; along the opening, 0 at the outer corner to 1 at the inner;
-    below the upper lid and above the lower one, model units.
+    The five: right of and above the iris' centre in iris radii; along the opening, 0 at the outer corner to 1 at the
+    inner; below the upper lid and above the lower one, model units.
     """
     px, py = columns.astype(np.float32), rows.astype(np.float32)
     outer, inner = xy[eye.corners[0]], xy[eye.corners[1]]
@@ -148,7 +150,7 @@ def _edge(xy: FloatArray, eye: EyeRing, row: tuple[int, ...], px: FloatArray) ->
     """Return the height in pixels of a lid's edge above the columns ``px``."""
     points = xy[[eye.corners[0], *row, eye.corners[1]]]
     order = np.argsort(points[:, 0], kind="stable")
-    return np.interp(px, points[order, 0], points[order, 1]).astype(np.float32)
+    return np.asarray(np.interp(px, points[order, 0], points[order, 1]), np.float32)
 
 
 def _draw_lid_edges(
@@ -159,7 +161,7 @@ def _draw_lid_edges(
     upper = xy[[outer, *eye.upper, inner]] - origin
     lower = xy[[outer, *eye.lower, inner]] - origin
     strength = identity.look.lashes
-    mask = np.zeros(roi.shape[:2], np.float32)
+    mask: FloatArray = np.zeros(roi.shape[:2], np.float32)
 
     def line(points: FloatArray, value: float, width: float) -> None:
         fixed = np.round(points * 16).astype(np.int32)
@@ -171,7 +173,7 @@ def _draw_lid_edges(
     wing = upper[0] + away * 0.18 * k + np.array([0, -0.10 * k], np.float32)
     line(upper[:-1], 0.85 * strength, 0.13 * k)
     line(np.stack([upper[1], upper[0], wing]), 0.55 * strength, 0.09 * k)
-    mask = cv2.GaussianBlur(mask, (0, 0), max(0.5, 0.05 * k))
+    mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.5, 0.05 * k)), np.float32)
     dark = np.minimum(identity.look.skin * 0.22, 0.10) * 255
     blended = roi + (dark - roi) * np.minimum(mask, 0.92)[..., None]
     roi[:] = blended.astype(np.uint8)

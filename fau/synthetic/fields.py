@@ -77,7 +77,8 @@ def region(name: str) -> FloatArray:
     Args:
         name: ``all``; ``above_mouth`` and ``below_mouth``: all but the other side of the mouth line; ``upper_lip``,
             ``lower_lip``, ``jaw``, ``chin`` (the jaw without its lip); ``brow``: lids follow a little, nothing below;
-            ``brow_low``: the same, the skin between brow and lid follows a little more; ``below_eye``: not the upper lid.
+            ``brow_low``: the same, and the skin between brow and lid follows a little more; ``below_eye``: not the
+            upper lid.
 
     Raises:
         KeyError: If there is no such region.

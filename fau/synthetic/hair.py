@@ -1,7 +1,7 @@
 """Hair: where it grows, its silhouette, its strands.
 
-The hairline is a value per column of the head's shell (how far behind the face's outline the hair begins); the same line
-limits the texture and the volume, so that hair stands on the skull where it is painted.
+The hairline is a value per column of the head's shell (how far behind the face's outline the hair begins); the same
+line limits the texture and the volume, so that hair stands on the skull where it is painted.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ STYLES: Final[dict[str, Style]] = {
 
 
 def hairline(rng: np.random.Generator, look: Appearance) -> FloatArray:
-    """Draw the hairline: the shell coordinate t (0 outline, 1 back of the head) at which hair begins, by column (36,)."""
+    """Draw the hairline: where hair begins, 0 at the outline to 1 at the back of the head, by shell column (36,)."""
     style = STYLES[look.hair_style]
     columns = np.abs(np.arange(AROUND) - TOP)
     line = _BASE_LINE[columns] + rng.normal(0.0, 0.035)
@@ -123,7 +123,9 @@ def head_style(rng: np.random.Generator, look: Appearance, line: FloatArray) -> 
     )
 
 
-def _strands(rng: np.random.Generator, across: FloatArray, along: FloatArray, grain: int, straight: float) -> FloatArray:
+def _strands(
+    rng: np.random.Generator, across: FloatArray, along: FloatArray, grain: int, straight: float
+) -> FloatArray:
     """Return unit-ish noise that is long along the strands.
 
     Args:
@@ -133,9 +135,13 @@ def _strands(rng: np.random.Generator, across: FloatArray, along: FloatArray, gr
         grain: Strands from 0 to 1 of ``across``.
         straight: 1 draws strands, 0 curls.
     """
-    wander = cv2.resize(rng.standard_normal((5, 14), dtype=np.float32), (across.shape[1], across.shape[0]), interpolation=cv2.INTER_CUBIC)
+    wander = cv2.resize(
+        rng.standard_normal((5, 14), dtype=np.float32),
+        (across.shape[1], across.shape[0]),
+        interpolation=cv2.INTER_CUBIC,
+    )
     warped = np.clip(across + 0.008 * wander, 0, 1)
-    out = np.zeros_like(across)
+    out: FloatArray = np.zeros_like(across)
     for strength, factor, knots in ((0.55, 0.22, 3), (0.6, 1.0, 5), (0.45, 2.6, 7)):
         table = rng.standard_normal((knots, max(4, int(grain * factor))), dtype=np.float32)
         x = (warped * (table.shape[1] - 1)).astype(np.float32)
@@ -144,7 +150,7 @@ def _strands(rng: np.random.Generator, across: FloatArray, along: FloatArray, gr
     if straight < 1:
         shape = (across.shape[0], across.shape[1])
         curls = 0.8 * paint.noise(rng, grain * 0.9, shape) + 0.6 * paint.noise(rng, min(256, grain * 2.2), shape)
-        out = straight * out + (1 - straight) * curls
+        out = np.asarray(straight * out + (1 - straight) * curls, np.float32)
     return out
 
 
@@ -205,14 +211,22 @@ def _paint_face_chart(rng: np.random.Generator, look: Appearance, style: Style, 
         reach = style.fringe * rng.uniform(0.75, 1.15)
         locks = cv2.resize(rng.uniform(0.72, 1.1, (1, 26)).astype(np.float32), (size, 1), interpolation=cv2.INTER_CUBIC)
         sweep = 1 - 0.35 * np.clip((u - 0.5) * np.sign(part) + 0.2, 0, 1)
-        strands = _strands(rng, np.clip(u + 0.25 * (v - 0.1) * np.sign(part), 0, 1), np.clip(v * 3, 0, 1), style.grain, 1.0)
+        strands = _strands(
+            rng, np.clip(u + 0.25 * (v - 0.1) * np.sign(part), 0, 1), np.clip(v * 3, 0, 1), style.grain, 1.0
+        )
         edge = top + reach * locks * sweep * np.clip(1.25 - 1.6 * np.abs(u - 0.5) ** 1.5, 0.4, 1) - v
         paint.tint(target, (0.66, 0.56, 0.53), 0.55 * smoothstep(edge, -0.035, 0.0))
-        paint.mix(target, _colour(look, strands, smoothstep(edge, -0.05, 0.05)), smoothstep(edge + 0.006 * strands, -0.004, 0.008))
+        paint.mix(
+            target,
+            _colour(look, strands, smoothstep(edge, -0.05, 0.05)),
+            smoothstep(edge + 0.006 * strands, -0.004, 0.008),
+        )
     if look.hair_style in ("bald",):
         return
     reach = 0.018 if look.feminine else float(rng.uniform(0.02, 0.04))
     low = float(rng.uniform(0.42, 0.55) if not look.feminine else rng.uniform(0.36, 0.46))
-    beside = np.clip(1 - np.minimum(u, 1 - u) / reach, 0, 1) * smoothstep(low - v, -0.02, 0.06) * smoothstep(v, 0.28, 0.36)
+    beside = (
+        np.clip(1 - np.minimum(u, 1 - u) / reach, 0, 1) * smoothstep(low - v, -0.02, 0.06) * smoothstep(v, 0.28, 0.36)
+    )
     grain = 0.9 + 0.12 * paint.noise(rng, 200, (size, size))
     paint.mix(target, look.hair * 0.9, np.clip(beside * grain, 0, 0.7) * style.cover)

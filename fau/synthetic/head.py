@@ -1,8 +1,8 @@
 """The head around the face: skull and hair shell, ears, neck with torso, and the curtain of long hair.
 
 Every part is a grid of vertices with a chart of its own in the atlas. The topology is the same for all subjects; a
-subject who lacks a part (long hair) has its triangles switched off. Vertices of the parts follow the face's outline when
-the jaw drops, and the torso follows the head's turn only in part.
+subject who lacks a part (long hair) has its triangles switched off. The shell follows the face's outline when the jaw
+drops, and the torso follows the head's turn only in part.
 """
 
 from __future__ import annotations

@@ -75,21 +75,29 @@ def _inside(
     line = float(shape[[13, 14], 1].mean())
     front = float(shape[[13, 14], 2].mean()) - 0.75
     upper = camera.look(np.array([[0, line + 0.75, front], [0, line - 0.12, front]], np.float32))
-    lower = camera.look(_turned(np.array([[0, line - 0.42, front - 0.25], [0, line - 1.2, front - 0.3]], np.float32), jaw))
+    lower = camera.look(
+        _turned(np.array([[0, line - 0.42, front - 0.25], [0, line - 1.2, front - 0.3]], np.float32), jaw)
+    )
     middle = float(upper[:, 0].mean())
     across = (px - middle) / (k * 2.0)
     tilt = (xy[308, 1] - xy[78, 1]) / (xy[308, 0] - xy[78, 0] + 1e-3)
     height = py - tilt * (px - middle)
     colour = np.empty((len(px), 3), np.float32)
     colour[:] = (0.23, 0.075, 0.075)
-    tongue = np.exp(-((across * 1.7) ** 2)) * smoothstep(height, float(lower[0, 1]) - 0.75 * k, float(lower[0, 1]) + 0.25 * k)
+    tongue = np.exp(-((across * 1.7) ** 2)) * smoothstep(
+        height, float(lower[0, 1]) - 0.75 * k, float(lower[0, 1]) + 0.25 * k
+    )
     colour += (np.array([0.60, 0.28, 0.28], np.float32) - colour) * (0.85 * tongue)[:, None]
     phase = across * 2.0 / 0.82  # central incisors are 8 to 9 mm wide
     seam = 1 - 0.16 * np.exp(-(((phase - np.round(phase)) / 0.07) ** 2))
-    tooth = np.array([0.93, 0.905, 0.85], np.float32) * (seam * (1 - 0.42 * np.clip(np.abs(across), 0, 1) ** 1.6))[:, None]
+    tooth = (
+        np.array([0.93, 0.905, 0.85], np.float32) * (seam * (1 - 0.42 * np.clip(np.abs(across), 0, 1) ** 1.6))[:, None]
+    )
     scallop = 0.05 * k * np.abs(np.sin(np.pi * phase)) - 0.10 * k * across**2
     lows = 1 - smoothstep(np.abs(across), 0.75, 1.0)
-    cover = smoothstep(height + 0.04 * k * (1 - lows), float(lower[0, 1]) - 0.05 * k, float(lower[0, 1]) + 0.05 * k) * lows
+    cover = (
+        smoothstep(height + 0.04 * k * (1 - lows), float(lower[0, 1]) - 0.05 * k, float(lower[0, 1]) + 0.05 * k) * lows
+    )
     colour += (0.88 * tooth - colour) * cover[:, None]
     cover = (1 - smoothstep(height - scallop, float(upper[1, 1]) - 0.04 * k, float(upper[1, 1]) + 0.04 * k)) * (
         1 - smoothstep(np.abs(across), 0.82, 1.05)
@@ -105,21 +113,21 @@ def _inside(
     shut = 1 - np.clip((bottom - top) / (0.14 * k), 0, 1)  # no teeth shine through closed lips
     colour *= ends[:, None]
     colour += (skin * LIP_LINE * 1.3 - colour) * shut[:, None].astype(np.float32)
-    return (np.clip(colour * level, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.clip(colour * level, 0, 1) * 255, np.uint8)
 
 
 def _lip_line(roi: NDArray[np.uint8], origin: FloatArray, xy: FloatArray, k: float, skin: FloatArray) -> None:
     upper, lower = xy[list(UPPER_LIP_INNER)], xy[list(LOWER_LIP_INNER)]
     apart = float(np.abs(upper[:, 1] - lower[:, 1]).mean()) / k
     closed = float(np.clip(1 - apart / 0.14, 0, 1))
-    mask = np.zeros(roi.shape[:2], np.float32)
+    mask: FloatArray = np.zeros(roi.shape[:2], np.float32)
     if closed > 0:
         fixed = np.round((0.5 * (upper + lower) - origin) * 16).astype(np.int32)
         cv2.polylines(mask, [fixed], False, 0.75 * closed, max(1, round(0.085 * k)), cv2.LINE_8, 4)
-        mask = cv2.GaussianBlur(mask, (0, 0), max(0.5, 0.045 * k))
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.5, 0.045 * k)), np.float32)
     for corner in (78, 308):
         at = np.round((xy[corner] - origin) * 16).astype(int)
         cv2.circle(mask, at.tolist(), max(8, round(0.07 * k * 16)), 0.6, -1, cv2.LINE_8, 4)
-    mask = cv2.GaussianBlur(mask, (0, 0), max(0.4, 0.03 * k))
+    mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.4, 0.03 * k)), np.float32)
     dark = skin * LIP_LINE * 255
     roi[:] = (roi + (dark - roi) * np.minimum(mask, 0.85)[..., None]).astype(np.uint8)

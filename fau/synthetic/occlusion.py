@@ -1,9 +1,9 @@
 """How much of the sky and of the key light each vertex sees: precomputed on the average head.
 
 The share of unobstructed directions, cosine-weighted, shades the ambient light; the visibility of single directions, as
-nine spherical harmonics, shades the key light: the nose's shadow, the brow's over the eye, the jaw's on the neck. Run this
-module (``python -m fau.synthetic.occlusion``) to make the embedded file anew after a change of topology or of the average
-head; it takes about ten seconds.
+nine spherical harmonics, shades the key light: the nose's shadow, the brow's over the eye, the jaw's on the neck. Run
+this module (``python -m fau.synthetic.occlusion``) to make the embedded file anew after a change of topology or of the
+average head; it takes about ten seconds.
 """
 
 from __future__ import annotations

@@ -47,7 +47,9 @@ def contact_sheets(out: Path, seed: int = 0, size: int = 112, subjects: int = 6)
     for name, draw in sheets.items():
         path = out / f"{name}.png"
         if not cv2.imwrite(str(path), draw()[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9]):
-            raise FauError(f"the contact sheet {path} could not be written; check the folder and the space left on its disk")
+            raise FauError(
+                f"the contact sheet {path} could not be written; check the folder and the space left on its disk"
+            )
         written.append(path)
     return written
 

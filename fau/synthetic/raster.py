@@ -1,4 +1,4 @@
-"""Rasterising a triangle mesh with OpenCV: an id buffer by the painter's algorithm, then one texture look-up a pixel."""
+"""Rasterising triangles with OpenCV: an id buffer by the painter's algorithm, then one texture look-up a pixel."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def texture_positions(ids: IntArray, xy: FloatArray, texel: FloatArray, triangle
     origin = place[i] - by_x * a.real - by_y * a.imag
     size = ids.shape[0]
     axis = np.arange(size, dtype=np.float32)
-    planes = [np.append(p, np.complex64(0)).astype(np.complex64).take(ids).view(np.float32) for p in (by_x, by_y, origin)]
+    planes = [
+        np.append(p, np.complex64(0)).astype(np.complex64).take(ids).view(np.float32) for p in (by_x, by_y, origin)
+    ]
     out = planes[0]
     out *= np.repeat(axis, 2)
     planes[1] *= axis[:, None]

@@ -28,11 +28,13 @@ from fau.synthetic.mesh import (
     FloatArray,
 )
 from fau.synthetic.mouth import draw_mouth
-from fau.synthetic.occluders import draw_occluder
+from fau.synthetic.occluder_painting import draw_occluder
 from fau.synthetic.occlusion import visibility
 from fau.synthetic.raster import draw_ids, texture_positions, visible_order
 from fau.synthetic.view import View
 from fau.synthetic.wrinkles import shade_folds
+
+Picture = NDArray[np.uint8]
 
 FINE = 128  # texels along the face's square for crops of up to FINE pixels; larger crops take the master atlas
 LANDMARKS = 478
@@ -44,8 +46,8 @@ class Rendered:
 
     Attributes:
         image: (size, size, 3) uint8 RGB.
-        landmarks: (478, 2) float32 pixel positions, x right and y down, pixel centres at integers; those behind the head
-            or outside the crop are given all the same.
+        landmarks: (478, 2) float32 pixel positions, x right and y down, pixel centres at integers; those behind the
+            head or outside the crop are given all the same.
     """
 
     image: NDArray[np.uint8]
@@ -66,9 +68,7 @@ def canvas_size(size: int) -> int:
     return size * 3 // 2 if size <= 400 else size
 
 
-def render(
-    identity: Identity, intensities: FloatArray, view: View, size: int, rng: np.random.Generator
-) -> Rendered:
+def render(identity: Identity, intensities: FloatArray, view: View, size: int, rng: np.random.Generator) -> Rendered:
     """Draw one face.
 
     The same arguments and the same state of ``rng`` give the same bytes in every process of one machine.
@@ -89,7 +89,9 @@ def render(
     face = deform(identity.shape, identity.skin_motion, level)
     vertices = assemble(face, identity.shape, identity.parts)
     placed = camera.place(vertices)
-    body = make_camera(0.3 * view.yaw, 0.1 * view.pitch, 0.15 * view.roll, view.zoom, view.shift, canvas).place(vertices)
+    body = make_camera(0.3 * view.yaw, 0.1 * view.pitch, 0.15 * view.roll, view.zoom, view.shift, canvas).place(
+        vertices
+    )
     placed = placed * top.turn[:, None] + body * (1 - top.turn)[:, None]
     xy = camera.project(placed)
 
@@ -97,7 +99,8 @@ def render(
     order = visible_order(xy, placed[:, 2], top.triangles, top.two_sided, identity.switched_on, *_order_rules(), canvas)
     ids = draw_ids(xy, top.triangles, order, canvas, _seams())
     where = texture_positions(ids, xy, top.uv * np.float32(density) - np.float32(0.5), top.triangles)
-    drawn = cv2.remap(atlas, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # None, which the stub does not know, is not an empty array: that draws something else.
+    drawn = cv2.remap(atlas, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     image = enlarge(view.background, canvas)
     cv2.copyTo(drawn, (ids < len(top.triangles)).astype(np.uint8), image)
 
@@ -116,7 +119,7 @@ def render(
 
 @cache
 def _order_rules() -> tuple[FloatArray, FloatArray]:
-    """Return what is added to each triangle's depth, so that parts that touch are drawn in the right order, and slivers.
+    """Return what is added to each triangle's depth to draw touching parts in order, and what counts as a sliver.
 
     The face has narrow triangles at the corners of mouth and eyes that must stay; behind its outline slivers may go.
     """
@@ -142,7 +145,9 @@ def _tags() -> NDArray[np.int32]:
     return np.append(topology().tags, 0).astype(np.int32)
 
 
-def _lit_atlas(identity: Identity, placed: FloatArray, level: FloatArray, view: View, density: int) -> NDArray[np.uint8]:
+def _lit_atlas(
+    identity: Identity, placed: FloatArray, level: FloatArray, view: View, density: int
+) -> NDArray[np.uint8]:
     """Return the subject's atlas under the view's light, uint8 display colour."""
     top = topology()
     i, j, k = top.triangles.T
@@ -162,17 +167,18 @@ def _lit_atlas(identity: Identity, placed: FloatArray, level: FloatArray, view: 
     shoulder += np.float32(1)
     diffuse /= shoulder
     np.sqrt(diffuse, out=diffuse)
-    return cv2.convertScaleAbs(diffuse, alpha=255.0 * WHITE**0.5)
+    return np.asarray(cv2.convertScaleAbs(diffuse, alpha=255.0 * WHITE**0.5), np.uint8)
 
 
 def _expose(image: NDArray[np.uint8], view: View, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the crop as a sensor gives it: reduced, blurred, noisy."""
-    small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) if image.shape[0] != size else image
+    small: Picture = image
+    if image.shape[0] != size:
+        small = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
     if view.blur > 0:
-        small = cv2.GaussianBlur(small, (0, 0), max(0.2, view.blur * size / 112))
+        small = np.asarray(cv2.GaussianBlur(small, (0, 0), max(0.2, view.blur * size / 112)), np.uint8)
     if view.noise > 0:
         grain = rng.standard_normal(small.shape, dtype=np.float32)
         grain *= np.float32(255 * view.noise)
-        small = cv2.add(small, grain, dtype=cv2.CV_8U)
-    return small
-
+        small = np.asarray(cv2.add(small, grain, dtype=cv2.CV_8U), np.uint8)
+    return np.asarray(small, np.uint8)

@@ -1,8 +1,8 @@
 """Face shapes: the neutral face, and a population of faces around it.
 
-The canonical mesh has parted lips, small eyes and high brows. The neutral face brings it to the proportions that
-anthropometry reports for adults at rest (after Farkas, 1994): lips closed, lid opening about a third of the eye's width,
-lower face about as high as the middle one, mouth width 1.5 times the nose's.
+The canonical mesh has parted lips, small eyes and high brows. The neutral face brings it near the proportions that
+anthropometry reports for adults at rest (such as Farkas, 1994): lips closed, lid opening about a third of the eye's
+width, lower face about as high as the middle one, mouth about one and a half times as wide as the nose.
 """
 
 from __future__ import annotations

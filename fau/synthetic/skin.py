@@ -27,8 +27,15 @@ def _masks() -> dict[str, FloatArray]:
     sockets = sum(paint.spot((x, y - 0.004), (0.062, 0.032), 0.018) for x, y in EYE_AT)
     inner = sum(paint.spot((0.5 + s * 0.083, 0.372), (0.012, 0.028), 0.012) for s in (-1, 1))
     bags = paint.strokes(paint.both([paint.arc((0.29, 0.418), (0.40, 0.425), -0.16)]), 0.010, 0.006)
-    laugh = paint.strokes(paint.both([paint.arc(uv[129] + [-0.012, -0.005], uv[61] + [-0.04, -0.012], 0.14)]), 0.008, 0.006)
-    brow_lines = [np.stack([np.linspace(0.34, 0.66, 20), v + 0.010 * np.cos(np.linspace(-3, 3, 20))], 1) for v in (0.175, 0.21)]
+    laugh = paint.strokes(
+        paint.both([paint.arc(uv[129] + [-0.012, -0.005], uv[61] + [-0.04, -0.012], 0.14)]), 0.008, 0.006
+    )
+    brow_lines = [
+        np.stack([np.linspace(0.34, 0.66, 20), v + 0.010 * np.cos(np.linspace(-3, 3, 20))], 1) for v in (0.175, 0.21)
+    ]
+    crow = [paint.arc((0.262, 0.38 + d), (0.205, 0.36 + 2.2 * d), 0.1) for d in (-0.01, 0.005, 0.02)]
+    upper_lip = np.concatenate([uv[list(UPPER_LIP_OUTER)], [[0.618, 0.695], [0.382, 0.695]]])
+    lids = [np.concatenate([uv[list(eye.fold)], uv[list(eye.upper)][::-1]]) for eye in EYES]
     outline = uv[list(OVAL)]
     beard = (
         (0.04, 0.55), (0.09, 0.62), (0.17, 0.70), (0.29, 0.695), (0.345, 0.665), (0.39, 0.628), (0.5, 0.628),
@@ -40,11 +47,11 @@ def _masks() -> dict[str, FloatArray]:
     )  # fmt: skip
     return {
         "lips": paint.polygon(lips, 0.0028),
-        "upper_lip": paint.polygon(np.concatenate([uv[list(UPPER_LIP_OUTER)], [[0.618, 0.695], [0.382, 0.695]]]), 0.004),
+        "upper_lip": paint.polygon(upper_lip, 0.004),
         "lip_line": paint.strokes([uv[[61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291]]], 0.006, 0.006),
         "lip_gloss": paint.spot((0.5, 0.722), (0.055, 0.007), 0.005),
         "fold": paint.strokes(folds, 0.005, 0.0035),
-        "lid": sum(paint.polygon(np.concatenate([uv[list(e.fold)], uv[list(e.upper)][::-1]]), 0.004) for e in EYES),
+        "lid": np.asarray(sum(paint.polygon(lid, 0.004) for lid in lids)),
         "nostrils": np.clip(nostrils, 0, 1),
         "alae": alae,
         "cheeks": np.asarray(cheeks),
@@ -55,12 +62,12 @@ def _masks() -> dict[str, FloatArray]:
         "bags": bags,
         "laugh": laugh,
         "brow_lines": paint.strokes(brow_lines, 0.005, 0.004),
-        "crow": paint.strokes(paint.both([paint.arc((0.262, 0.38 + d), (0.205, 0.36 + 2.2 * d), 0.1) for d in (-0.01, 0.005, 0.02)]), 0.005, 0.003),
+        "crow": paint.strokes(paint.both(crow), 0.005, 0.003),
         "under_nose": paint.polygon([(0.45, 0.606), (0.55, 0.606), (0.53, 0.622), (0.47, 0.622)], 0.008),
         "under_lip": paint.polygon([(0.44, 0.755), (0.56, 0.755), (0.53, 0.770), (0.47, 0.770)], 0.010),
         "philtrum": paint.polygon([(0.494, 0.61), (0.506, 0.61), (0.508, 0.648), (0.492, 0.648)], 0.006),
         "philtrum_rims": paint.strokes(paint.both([[(0.486, 0.612), (0.483, 0.65)]]), 0.006, 0.005),
-        "corners": sum(paint.spot((0.5 + s * 0.121, 0.697), (0.010, 0.010), 0.008) for s in (-1, 1)),
+        "corners": np.asarray(sum(paint.spot((0.5 + s * 0.121, 0.697), (0.010, 0.010), 0.008) for s in (-1, 1))),
         "beard": paint.polygon(beard, 0.02) * (1 - 0.95 * paint.polygon(lips, 0.004)),
         "moustache": paint.polygon(moustache, 0.006),
         "soul": paint.spot((0.5, 0.765), (0.03, 0.016), 0.01),
@@ -71,7 +78,12 @@ def _masks() -> dict[str, FloatArray]:
 def _complexion(rng: np.random.Generator, look: Appearance) -> FloatArray:
     image = np.empty((*paint.blank().shape, 3), np.float32)
     image[:] = look.skin
-    fine = 0.6 * paint.noise(rng, 10) + 0.5 * paint.noise(rng, 40) + 0.45 * paint.noise(rng, 120) + 0.4 * paint.noise(rng, 256)
+    fine = (
+        0.6 * paint.noise(rng, 10)
+        + 0.5 * paint.noise(rng, 40)
+        + 0.45 * paint.noise(rng, 120)
+        + 0.4 * paint.noise(rng, 256)
+    )
     inside = _masks()["inside"]  # charts meet at the face's outline: only fine noise may differ there
     image *= (1 + 0.016 * look.roughness * fine * (0.3 + 0.7 * inside))[..., None]
     blood = (0.022 * paint.noise(rng, 6) + 0.014 * paint.noise(rng, 24)) * inside
@@ -136,7 +148,9 @@ def _marks(rng: np.random.Generator, look: Appearance, image: FloatArray) -> Non
 def _lips(rng: np.random.Generator, look: Appearance, image: FloatArray) -> None:
     m = _masks()
     rows, columns = image.shape[:2]
-    creases = cv2.resize(rng.standard_normal((6, 110), dtype=np.float32), (columns, rows), interpolation=cv2.INTER_LINEAR)
+    creases = cv2.resize(
+        rng.standard_normal((6, 110), dtype=np.float32), (columns, rows), interpolation=cv2.INTER_LINEAR
+    )
     colour = look.lip * (1 + 0.045 * creases)[..., None]
     colour *= (1 - 0.13 * np.clip(m["upper_lip"], 0, 1))[..., None]
     colour *= (1 + 0.13 * m["lip_gloss"])[..., None]
@@ -165,7 +179,9 @@ def _brows(rng: np.random.Generator, look: Appearance, image: FloatArray) -> Non
         half = 0.5 * (lower - upper)[:, 1] * look.brow_height * np.array([0.30, 0.60, 0.78, 0.82, 0.70])
         base = np.zeros_like(mask)
         edge = np.stack([np.zeros(5), 0.8 * half], 1)
-        cv2.fillPoly(base, [paint.fixed_point(np.concatenate([centre - edge, (centre + edge)[::-1]]), scale)], 1.0, 8, 4)
+        cv2.fillPoly(
+            base, [paint.fixed_point(np.concatenate([centre - edge, (centre + edge)[::-1]]), scale)], 1.0, 8, 4
+        )
         mask = np.maximum(mask, 0.5 * cv2.GaussianBlur(base, (0, 0), 3.5))
         along = rng.uniform(0, 4, 260)
         k = np.minimum(along.astype(int), 3)
@@ -175,7 +191,9 @@ def _brows(rng: np.random.Generator, look: Appearance, image: FloatArray) -> Non
         # Hairs lean outwards, upright at the inner end and falling at the outer.
         angle = np.deg2rad(rng.normal(np.interp(along, [0, 2.0, 3.3, 4], [165, 190, 215, 255]), 12))
         step = np.stack([np.cos(angle) * side, np.sin(angle)], 1) * rng.uniform(0.010, 0.020, (len(along), 1))
-        for p, q in zip(paint.fixed_point(root, scale).tolist(), paint.fixed_point(root + step, scale).tolist(), strict=True):
+        for p, q in zip(
+            paint.fixed_point(root, scale).tolist(), paint.fixed_point(root + step, scale).tolist(), strict=True
+        ):
             cv2.line(mask, p, q, 0.95, 1, cv2.LINE_8, 4)
     small = cv2.GaussianBlur(cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_AREA), (0, 0), 0.6)
     paint.mix(image, look.brow, np.clip(1.15 * small * look.brow_density, 0, 0.9))

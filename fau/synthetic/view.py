@@ -71,7 +71,12 @@ class View:
 
 
 def sample_view(
-    rng: np.random.Generator, occluder: OccluderKind | None = None, *, yaw: float = 20.0, pitch: float = 10.0, roll: float = 10.0
+    rng: np.random.Generator,
+    occluder: OccluderKind | None = None,
+    *,
+    yaw: float = 20.0,
+    pitch: float = 10.0,
+    roll: float = 10.0,
 ) -> View:
     """Draw a view.
 
@@ -104,5 +109,16 @@ def plain_view(yaw: float = 8.0) -> View:
     """Return an even view without noise for contact sheets."""
     background = np.full((32, 32, 3), (132, 138, 146), np.uint8)
     return View(
-        yaw, 0.0, 0.0, (0.0, 0.0), 1.0, (0.0, 0.0), plain_light(), background, None, 0.0, 0.0, np.zeros((2, CHANNELS), np.float32)
+        yaw,
+        0.0,
+        0.0,
+        (0.0, 0.0),
+        1.0,
+        (0.0, 0.0),
+        plain_light(),
+        background,
+        None,
+        0.0,
+        0.0,
+        np.zeros((2, CHANNELS), np.float32),
     )
