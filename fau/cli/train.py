@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import jsonargparse
 import lightning.pytorch as pl
+from jsonargparse import ActionYesNo
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from omegaconf.errors import OmegaConfBaseException
 
@@ -73,7 +74,8 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--experiment", type=str, default="gla", help="Folder of the runs, and W&B tag")
         parser.add_argument("--name", type=str, default="full", help="Row of the report, and W&B group")
         parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs")
-        parser.add_argument("--rerun", type=bool, default=False, help="Train again although the run is done")
+        again = "Train again although the run is done"
+        parser.add_argument("--rerun", action=ActionYesNo, nargs="?", default=False, help=again)
         parser.add_argument("--patience", type=int | None, default=None, help="Stop after so many epochs without gain")
         parser.add_argument("--project", type=str, default="fau", help="W&B project")
         parser.add_argument("--wandb", type=Mode, default="auto", help="auto: online where a key is set, else offline")
@@ -133,11 +135,8 @@ def run_fold(args: Sequence[str]) -> int:
     deciding = deciding_settings(config, datamodule.describe(), precision, config["patience"])
     identity = run_id(deciding)
     run = RunDirectory(Path(config["runs"]) / config["experiment"] / identity)
-    if is_main_process():
-        if config["rerun"] and run.path.exists():
-            clear(run)
-        if run.status == "done":
-            return _say_done(run, config)
+    if is_main_process() and run.status == "done" and not config["rerun"]:
+        return _say_done(run, config)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     try:
         built = cli.parser.instantiate_classes(cli.config)
@@ -156,7 +155,9 @@ def run_fold(args: Sequence[str]) -> int:
         run, record, built["model"], datamodule, trainer, config["patience"], config["project"], config["wandb"]
     )
     if is_main_process():
-        if run.status == "interrupted":
+        if config["rerun"] and run.path.exists():
+            clear(run)
+        elif run.status == "interrupted":
             print(f"run {identity} was interrupted; it goes on from its last epoch")
         run.path.mkdir(parents=True, exist_ok=True)
         write_atomically(run.path / "config.yaml", cli.parser.dump(cli.config, skip_none=False).encode())
@@ -186,7 +187,7 @@ def _say_done(run: RunDirectory, config: dict[str, Any]) -> int:
     record = run.read()
     record_trial(run, "done")
     name = "" if record["name"] == config["name"] else f" under the name '{record['name']}'"
-    print(f"run {record['run_id']} is done already{name}; --rerun true trains it again")
+    print(f"run {record['run_id']} is done already{name}; --rerun trains it again")
     print_run(record, run.path)
     return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fau.errors import FauError
 from fau.report.build import Experiment, Report
@@ -11,9 +11,6 @@ from fau.report.page import headline
 from fau.report.tables import all_tables
 from fau.report.text import markdown_table
 from fau.wandb_key import has_key
-
-if TYPE_CHECKING:
-    import wandb_workspaces.reports.v2 as wr
 
 DEFAULT_PROJECT = "fau"  # as fau-train's
 
@@ -79,7 +76,7 @@ def blocks(report: Report, entity: str = "", project: str = "") -> list[Any]:
     return content
 
 
-def _panels(library: Any, experiment: Experiment, entity: str, project: str) -> wr.PanelGrid:
+def _panels(library: Any, experiment: Experiment, entity: str, project: str) -> Any:
     """Bars and curves of exactly the report's runs, grouped by row, which is their W&B group."""
     ids = [str(run["run_id"]) for row in experiment.rows for run in row.runs]
     runs = library.Runset(

@@ -82,7 +82,7 @@ def test_a_finished_run_says_so_and_rerun_trains_it_again(
     assert main(arguments) == 0
     assert "done already" in capsys.readouterr().out
     assert only_run(trained)[1] == before
-    assert main([*arguments, "--rerun", "true"]) == 0
+    assert main([*arguments, "--rerun"]) == 0
     assert "done already" not in capsys.readouterr().out
     after = RunDirectory(only_run(trained)[0])
     old, new = np.load(path / "predictions.npz"), after.arrays("predictions.npz")
