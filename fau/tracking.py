@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 os.environ.setdefault("WANDB_SILENT", "true")  # read at import; what this program prints is the run's table
 
+os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its crash reports would go online without a key, too
+
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_info
