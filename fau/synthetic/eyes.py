@@ -23,7 +23,7 @@ WET = (0.9, 0.62, 0.58)  # the lower lid's edge
 
 def _eyeball(shape: FloatArray, eye: EyeRing) -> FloatArray:
     corners = shape[list(eye.corners)].mean(0)
-    return np.asarray(corners + np.array([0, 0.06, -SET_BACK]), np.float32)
+    return np.asarray(corners + np.array([0, 0.06, -SET_BACK], np.float32))
 
 
 def _gaze_vector(gaze: tuple[float, float]) -> FloatArray:
