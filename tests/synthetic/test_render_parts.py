@@ -60,9 +60,8 @@ def test_light_map_interpolates_positions() -> None:
     y, x = np.mgrid[0:rows, 0:columns]
     middle = (slice(16, 48), slice(16, 48))  # well inside the face chart
     error = np.hypot(position[..., 0] - x, position[..., 1] - y)[middle]
-    assert (
-        error.mean() < 0.15 and error.max() < 2
-    )  # a texel on an edge may go to the neighbour, whose corner it then takes
+    # A texel on an edge may go to the neighbouring triangle, and then takes the nearest point of that.
+    assert error.mean() < 0.3 and error.max() < 2
 
 
 def test_what_each_vertex_sees() -> None:
