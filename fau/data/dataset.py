@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import cv2
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fau import landmarks as landmark_sets
+from fau.cores import usable_cores
 from fau.crops.store import CropSet
 from fau.data.augment import Augmenter
 from fau.data.sampling import BatchKey
@@ -129,8 +129,7 @@ def default_workers(on_gpu: bool, processes: int) -> int:
     """
     if not on_gpu:
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(16, max(0, cores // processes - 1))
+    return min(16, max(0, usable_cores() // processes - 1))
 
 
 def _start_worker(_: int) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from fau.cores import usable_cores
 from fau.crops.store import CropSetInfo, CropSetWriter
 from fau.errors import FauError
 from fau.synthetic.cache import default_cropset
@@ -81,7 +82,7 @@ def synthesize(recipe: Recipe, out: Path, workers: int | None = None, progress: 
     Raises:
         FauError: If ``out`` exists or cannot be written, the disk is full, or a worker dies.
     """
-    workers = _available_cores() if workers is None else workers
+    workers = usable_cores() if workers is None else workers
     if workers < 0:
         raise FauError(f"workers = {workers}; give 0 for this process or a number of processes")
     info = CropSetInfo(
@@ -220,13 +221,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _available_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
 
 
 __all__ = ["Drawn", "default_cropset", "draw_sequence", "synthesize"]
