@@ -55,7 +55,6 @@ class FaceModule(LightningModule):
         self._epoch_arrays: list[dict[str, Tensor]] = []
         self.evaluated: dict[str, Arrays] = {}
         self.test_part = "test"  # what a test pass scores: the test fold, or the hold-out set
-        self._data: FaceDataModule | None = None
         self.run_id = ""  # written into checkpoints, so that another configuration's is refused
         self.training_seed = 0
         if channels_last:
@@ -72,7 +71,6 @@ class FaceModule(LightningModule):
             FauError: If they are smaller than the network's input and may not be enlarged.
         """
         self.transform.check(data.cropset.size)
-        self._data = data
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:
         """Return the loss of a batch, a scalar; under DDP the mean over ranks is the loss of the union batch."""
@@ -96,7 +94,11 @@ class FaceModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a training batch."""
         loss = self.loss(self(batch["image"]), batch)
-        self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch["index"]))
+        mean = loss.detach().clone()
+        if self.trainer.world_size > 1:  # not by Lightning at the epoch's end: a callback that only rank 0 runs may ask
+            torch.distributed.all_reduce(mean)
+            mean /= self.trainer.world_size
+        self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=len(batch["index"]))
         return loss
 
     def _evaluation_step(self, batch: Batch) -> None:
@@ -144,13 +146,16 @@ class FaceModule(LightningModule):
         """Seed what the network draws, so that a resumed epoch draws the same; log what undersampling kept."""
         entropy = [self.training_seed, self.current_epoch, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1)))
-        data = self._data
-        if data is not None and data.undersample != "none":
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # not kept here: weight averaging copies the module
+        if isinstance(data, FaceDataModule) and data.undersample != "none":
             kept = data.plan.kept_in(self.current_epoch)
             self.log_dict({f"kept/{name}": float(count) for name, count in kept.items()}, rank_zero_only=False)
 
-    def on_validation_start(self) -> None:
-        """Make batch-norm statistics equal on all processes before they are used."""
+    def on_validation_epoch_start(self) -> None:
+        """Make batch-norm statistics equal on all processes before they are used, those of averaged weights too.
+
+        Weight averaging puts its own in place in this hook, and callbacks come before the module.
+        """
         self._synchronise_buffers()
 
     def on_train_epoch_end(self) -> None:
