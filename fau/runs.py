@@ -136,7 +136,7 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=1)  # who only asks whether it is held, holds it for a moment
         except Timeout:
             raise FauError(f"run '{self.path}' is being trained by another process; wait for it or stop it") from None
         try:
