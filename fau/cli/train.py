@@ -202,7 +202,8 @@ def _all_folds(args: Sequence[str], cli: TrainCLI) -> int:
         if cli.config["trainer"]["devices"] in (1, "1"):
             status = max(status, main(command))
         else:  # Lightning's DDP launcher runs the command line again, so each fold needs one of its own
-            status = max(status, subprocess.call([sys.executable, "-m", "fau.cli.train", *command]))
+            code = subprocess.call([sys.executable, "-m", "fau.cli.train", *command])
+            status = max(status, code if code >= 0 else 128 - code)  # killed by a signal
         if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
             break
     return status
