@@ -73,12 +73,23 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
     except Exception as error:  # noqa: BLE001  whatever its client or server raise, nothing depends on W&B
         warnings.warn(f"W&B could not start ({error}); the run goes on without it", stacklevel=2)
         return None
-    if run.url:
+    if resolved == "online" and run.url:  # offline, asking makes it warn
         rank_zero_info(f"W&B: {run.url}")
     return WandbLogger(experiment=run, save_dir=run_dir)
 
 
-def finish(exit_code: int = 0) -> None:
-    """End the W&B run of this process, if there is one; the next fold in the process then gets its own."""
-    if wandb.run is not None:
+def finish(exit_code: int = 0, metrics: Mapping[str, float] | None = None) -> None:
+    """End the W&B run of this process, if there is one; the next fold in the process then gets its own.
+
+    Args:
+        exit_code: Other than 0 marks the run as failed.
+        metrics: What to log last.
+    """
+    if wandb.run is None:
+        return
+    try:
+        if metrics:
+            wandb.run.log(dict(metrics))
         wandb.finish(exit_code=exit_code)
+    except Exception as error:  # noqa: BLE001  as above
+        warnings.warn(f"W&B could not end its run ({error}); the run directory is whole", stacklevel=2)

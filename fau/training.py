@@ -7,7 +7,8 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, WeightAveraging
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
@@ -27,7 +30,7 @@ from fau.errors import FauError
 from fau.hardware import describe_hardware
 from fau.metrics import group_counts
 from fau.modules.base import FaceModule
-from fau.modules.callbacks import MONITOR, EpochLog, checkpoints
+from fau.modules.callbacks import MONITOR, EpochLog, StayStopped, WholeCheckpoints, checkpoints
 from fau.modules.processes import is_main_process
 from fau.runs import RunDirectory, code_version, library_versions, record_trial
 
@@ -38,6 +41,8 @@ DECIDING_TRAINER_KEYS = (
     *("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "sync_batchnorm"),
     *("check_val_every_n_epoch", "callbacks"),
 )
+# These decide it, too, but only where they are given: left out where not, since a key more would change every id.
+DECIDING_WHERE_GIVEN = ("max_time", "val_check_interval")
 
 # Lightning says these of what is done on purpose.
 EXPECTED_WARNINGS = (
@@ -116,7 +121,8 @@ def _train(fold: Fold) -> dict[str, Any]:
     module, datamodule, run = fold.module, fold.datamodule, fold.run
     module.run_id, module.training_seed = fold.record["run_id"], fold.record["seed"]
     module.use_training_data(datamodule)
-    log = EpochLog(run)
+    began = started - fold.record.get("wall_s", 0.0)
+    log = EpochLog(run, began)
     trainer = _build_trainer(fold, log)
     last = run.checkpoints / "last.ckpt"
     with warnings.catch_warnings():
@@ -138,23 +144,21 @@ def _train(fold: Fold) -> dict[str, Any]:
     fold.record |= {
         "status": "done",
         "finished": _now(),
-        "wall_s": fold.record["wall_s"] + time.monotonic() - started,
+        "wall_s": time.monotonic() - began,
         "images_per_s": log.images_per_s or fold.record.get("images_per_s"),
         "epochs": len(run.metrics()),
         "best_epoch": best_epoch,
         "metrics": metrics,
         "error": None,
     }
-    for logger in trainer.loggers:
-        logger.log_metrics({name: value for name, value in metrics.items() if name.startswith("test/")})
-    tracking.finish()
     run.write(fold.record)
     record_trial(run, "done")
+    tracking.finish(metrics={name: value for name, value in metrics.items() if name.startswith("test/")})
     return fold.record
 
 
 def _start_record(fold: Fold) -> None:
-    """Write the record with status ``running``; the time of earlier attempts is kept."""
+    """Write the record with status ``running``; the time that earlier attempts took to the last epoch's end is kept."""
     if not is_main_process():
         return
     earlier: dict[str, Any] = fold.run.read() if fold.run.status != "new" else {}
@@ -163,7 +167,7 @@ def _start_record(fold: Fold) -> None:
         "status": "running",
         "started": earlier.get("started") or _now(),
         "finished": None,
-        "wall_s": float(earlier.get("wall_s") or 0.0) if resumed else 0.0,
+        "wall_s": _seconds_so_far(fold.run) if resumed else 0.0,
         "images_per_s": earlier.get("images_per_s") if resumed else None,
         "parameters": sum(p.numel() for p in cast(nn.Module, fold.module.net).parameters()),
         "code_version": code_version(),
@@ -178,17 +182,26 @@ def _start_record(fold: Fold) -> None:
     record_trial(fold.run, "running")
 
 
+def _seconds_so_far(run: RunDirectory) -> float:
+    epochs = run.metrics()
+    return float(epochs["time_s"][-1]) if "time_s" in epochs.columns and len(epochs) else 0.0
+
+
 def _build_trainer(fold: Fold, log: EpochLog) -> Trainer:
     settings = dict(fold.trainer)
     callbacks: list[Callback] = list(settings.pop("callbacks", None) or [])
     if fold.patience is not None:
         if not fold.selects:
             raise FauError("--patience needs a validation part; leave it out where data.validation is 'none'")
-        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=fold.patience))
+        # Not strict: an epoch without a validation score, for want of a positive in it, neither stops nor counts.
+        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=fold.patience, strict=False))
+    callbacks.append(StayStopped())
     # The log comes before the checkpoints: a run killed between them does the epoch again and replaces its row.
     callbacks += [log, *checkpoints(fold.run, fold.selects)]
     logger = tracking.make_logger(fold.run.path, fold.record, fold.project, fold.wandb)
+    plugins = settings.get("plugins") or []
     settings |= {
+        "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), WholeCheckpoints()],
         "logger": [logger] if logger is not None else False,
         "callbacks": callbacks,
         "default_root_dir": fold.run.path,
@@ -199,18 +212,36 @@ def _build_trainer(fold: Fold, log: EpochLog) -> Trainer:
         "log_every_n_steps": settings.get("log_every_n_steps") or 50,
         "use_distributed_sampler": False,  # ours pad and shard exactly
     }
-    return Trainer(**settings)
-
-
-def _fit(trainer: Trainer, module: FaceModule, datamodule: FaceDataModule, checkpoint: Path | None) -> None:
     try:
-        trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+        trainer = Trainer(**settings)
+    except (MisconfigurationException, ValueError) as error:
+        raise FauError(f"Lightning refuses the trainer's settings: {' '.join(str(error).split())}") from error
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise FauError(
+            f"trainer.strategy '{settings['strategy']}' leaves its results in processes that end with it; use ddp"
+        )
+    return trainer
+
+
+@contextmanager
+def _lightning_exits(trainer: Trainer) -> Iterator[None]:
+    """Leave Lightning's stages as this program does: 143 after SIGTERM, KeyboardInterrupt, or one sentence."""
+    try:
+        yield
     except SIGTERMException:
         sys.exit(143)  # Lightning would leave with 0, as if the run had ended well
     except SystemExit:
         if trainer.state.status == TrainerStatus.INTERRUPTED:  # Lightning turns Ctrl-C into exit code 1
             raise KeyboardInterrupt from None
         raise
+    except MisconfigurationException as error:
+        raise FauError(f"Lightning cannot go on with these settings: {' '.join(str(error).split())}") from error
+
+
+def _fit(trainer: Trainer, module: FaceModule, datamodule: FaceDataModule, checkpoint: Path | None) -> None:
+    try:
+        with _lightning_exits(trainer):
+            trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
         if checkpoint is not None and trainer.global_step == 0:
             raise _unreadable(checkpoint, error) from error
@@ -219,6 +250,12 @@ def _fit(trainer: Trainer, module: FaceModule, datamodule: FaceDataModule, check
 
 def _load_weights(module: FaceModule, checkpoint: Path) -> int:
     """Load the chosen weights and return the epoch that they are from, counted from 0."""
+    if not checkpoint.exists():
+        raise FauError(
+            f"training ended without '{checkpoint}'; it takes one whole epoch, and one with a validation score where "
+            "that chooses: see trainer.max_epochs, limit_train_batches, limit_val_batches, check_val_every_n_epoch "
+            "and fast_dev_run"
+        )
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         module.on_load_checkpoint(content)
@@ -236,14 +273,16 @@ def _unreadable(checkpoint: Path, error: BaseException) -> FauError:
 
 
 def _evaluate(trainer: Trainer, stage: Any, module: FaceModule, datamodule: FaceDataModule) -> dict[str, float]:
-    stage(module, datamodule=datamodule, verbose=False)
+    with _lightning_exits(trainer):
+        stage(module, datamodule=datamodule, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def _score_holdout(trainer: Trainer, module: FaceModule, datamodule: FaceDataModule) -> dict[str, float]:
     module.test_part = "holdout"
     try:
-        trainer.test(module, dataloaders=datamodule.holdout_dataloader(), verbose=False)
+        with _lightning_exits(trainer):
+            trainer.test(module, dataloaders=datamodule.holdout_dataloader(), verbose=False)
     finally:
         module.test_part = "test"
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -300,8 +339,10 @@ def deciding_settings(
         precision: The precision as chosen for this hardware.
         patience: Early stopping.
     """
-    model = {"class_path": config["model"]["class_path"], **config["model"].get("init_args", {})}
+    model = {key: value for key, value in config["model"].items() if key != "init_args"}  # dict_kwargs, for one
+    model |= config["model"].get("init_args", {})
     for key in ("channels_last", "compile"):
         model.pop(key, None)
     trainer = {key: config["trainer"].get(key) for key in DECIDING_TRAINER_KEYS} | {"precision": precision}
+    trainer |= {key: value for key in DECIDING_WHERE_GIVEN if (value := config["trainer"].get(key)) is not None}
     return {"model": model, "data": dict(data), "trainer": trainer, "seed": config["seed"], "patience": patience}

@@ -262,8 +262,8 @@ def _check_ranges(data: FaceDataModule) -> None:
         raise FauError(f"batch_size {data.batch_size} is too small; give 1 or more")
     if data.num_workers is not None and data.num_workers < 0:
         raise FauError(f"num_workers {data.num_workers} is negative; give 0 or more, or null")
-    if data.seed < 0:
-        raise FauError(f"seed {data.seed} is negative; give 0 or more")
+    if not 0 <= data.seed < 2**32:
+        raise FauError(f"seed {data.seed} is outside 0..{2**32 - 1}")
     if data.undersample_ratio < 1:
         raise FauError(f"undersample_ratio {data.undersample_ratio} is below 1, the count of the rarest label")
     if data.weights_from == "sampled" and data.undersample == "none" and data.weights != "none":

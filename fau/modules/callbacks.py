@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from fau.runs import RunDirectory
+from fau.runs import RunDirectory, write_atomically
 
 MONITOR = "val/f1_macro"
 
@@ -28,21 +32,73 @@ def checkpoints(run: RunDirectory, select_best: bool) -> list[Callback]:
         "enable_version_counter": False,
         "auto_insert_metric_name": False,
     }
-    best = ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_top_k=1, **common)
-    last = ModelCheckpoint(filename="last", monitor=None, every_n_epochs=1, save_top_k=1, **common)
+    best = RunCheckpoint(filename="best", monitor=MONITOR, mode="max", save_top_k=1, **common)
+    last = RunCheckpoint(filename="last", monitor=None, every_n_epochs=1, save_top_k=1, **common)
     return [best, last] if select_best else [last]
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """A checkpoint callback whose folder may be moved between two attempts.
+
+    Lightning's own forgets the best score when its folder has another path, and a later, worse epoch would then take
+    the place of ``best.ckpt``.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the state as if it had been written here."""
+        here, there = str(self.dirpath), str(state_dict["dirpath"])
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {moved(key): inner for key, inner in value.items()}
+            return here + value.removeprefix(there) if isinstance(value, str) and value.startswith(there) else value
+
+        super().load_state_dict({key: moved(value) for key, value in state_dict.items()})
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints whole or not at all.
+
+    Lightning's own writes to the system's temporary folder and moves the file: where that is another file system, the
+    move is a copy, and a kill or a full disk in its midst destroys the checkpoint that it was to replace.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Save a checkpoint beside its place, then put it there."""
+        del storage_options
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(Path(path), content.getvalue())
+
+
+class StayStopped(Callback):
+    """Ends training at once where early stopping had ended it before the run was interrupted.
+
+    Lightning restores what early stopping knew, but not that it had said stop, and would train one more epoch.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say stop again."""
+        if any(stopping.stopped_epoch for stopping in trainer.early_stopping_callbacks):
+            trainer.should_stop = True
 
 
 class EpochLog(Callback):
     """Writes a row of ``metrics.csv`` an epoch and measures the rate of training.
+
+    Args:
+        run: The run directory.
+        began: When training began, in the time of ``time.monotonic``; earlier for a resumed run, by what it had taken.
 
     Attributes:
         images_per_s: Training images a second of this process group, the median over epochs, validation apart; None
             before the first epoch ended.
     """
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, began: float) -> None:
         self._run = run
+        self._began = began
         self._rates: list[float] = []
 
     @property
@@ -73,6 +129,7 @@ class EpochLog(Callback):
         if not trainer.is_global_zero:
             return
         row: dict[str, float | int | None] = {"epoch": trainer.current_epoch}
+        row["time_s"] = round(time.monotonic() - self._began, 3)
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         for name, value in trainer.callback_metrics.items():
             number = float(value)

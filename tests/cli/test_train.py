@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +21,7 @@ import yaml
 
 from fau.cli.train import main, parse, resolve
 from fau.crops.store import CropSet
+from fau.modules.callbacks import WholeCheckpoints
 from fau.modules.detection import AUDetection
 from fau.runs import RunDirectory, ledger, run_id
 from fau.training import deciding_settings
@@ -132,8 +135,92 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
     want, got = expected.arrays("predictions.npz"), resumed.arrays("predictions.npz")
     assert want.keys() == got.keys()
     assert all(np.array_equal(want[key], got[key]) for key in want)
+    times = resumed.metrics()["time_s"].to_list()
+    assert 0 < times[0] < times[1] < resumed.read()["wall_s"]  # the first epoch's is of the first attempt
     drop = [name for name in expected.metrics().columns if "time" in name]
     assert resumed.metrics().drop(drop).equals(expected.metrics().drop(drop))
+
+
+def _score(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
+    """Let the validation and test parts score these, one after another, the last for good."""
+    left = list(scores)
+
+    def au_metrics(*args: Any) -> dict[str, float]:
+        return {"f1_macro": left.pop(0) if len(left) > 1 else left[0]}
+
+    monkeypatch.setattr("fau.modules.detection.au_metrics", au_metrics)
+
+
+def test_early_stopping_is_remembered(
+    tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [*tiny_args, "--trainer.max_epochs", "5", "--patience", "1", "--wandb", "disabled"]
+    arguments += ["--trainer.limit_train_batches", "1", "--runs", str(tmp_path)]
+    _score(monkeypatch, 0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr("fau.training._load_weights", _interrupt)  # after training, before testing
+        assert main(arguments) == 130
+    run = RunDirectory(only_run(tmp_path)[0])
+    assert run.status == "interrupted" and len(run.metrics()) == 2
+    assert main(arguments) == 0
+    assert len(run.metrics()) == 2 and run.read()["best_epoch"] == 0
+
+
+def test_a_run_that_was_moved_remembers_its_best_epoch(
+    tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [*tiny_args, "--trainer.limit_train_batches", "2", "--wandb", "disabled"]
+    _score(monkeypatch, 0.9, 0.1)
+    with monkeypatch.context() as patch:
+        _stop_in_epoch(patch, 1, KeyboardInterrupt())
+        assert main([*arguments, "--runs", str(tmp_path / "here")]) == 130
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert main([*arguments, "--runs", str(tmp_path / "there")]) == 0
+    assert only_run(tmp_path / "there")[1]["best_epoch"] == 0
+
+
+def _interrupt(*args: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _terminate(*args: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("stop", "status"), [(_interrupt, 130), (_terminate, 143)])
+def test_a_run_stopped_while_it_is_tested_says_so(
+    stop: Callable[..., None],
+    status: int,
+    tiny_args: list[str],
+    tmp_path: Path,
+    only_run: OnlyRun,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = [*tiny_args, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--wandb", "disabled"]
+    monkeypatch.setattr(AUDetection, "on_test_epoch_start", stop)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        ended = main([*arguments, "--runs", str(tmp_path)])
+    except SystemExit as error:
+        ended = int(error.code or 0)
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
+    assert ended == status
+    assert RunDirectory(only_run(tmp_path)[0]).status == "interrupted"
+
+
+def test_a_full_disk_leaves_the_checkpoint_that_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "checkpoints" / "last.ckpt"
+    WholeCheckpoints().save_checkpoint({"epoch": 1}, file)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        WholeCheckpoints().save_checkpoint({"epoch": 2}, file)
+    assert torch.load(file, weights_only=True) == {"epoch": 1}
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_another_configurations_checkpoint_is_refused(
@@ -175,7 +262,8 @@ def test_speed_settings_do_not_change_the_id_and_others_do(tiny_args: list[str])
     base = _identity(tiny_args)
     assert _identity([*tiny_args, "--data.num_workers", "1", "--model.channels_last", "false"]) == base
     assert _identity([*tiny_args, "--runs", "elsewhere", "--wandb", "disabled", "--name", "x"]) == base
-    for change in (["--seed", "1"], ["--fold", "2"], ["--model.net.attention", "false"], ["--data.weights", "none"]):
+    changes = [["--seed", "1"], ["--fold", "2"], ["--model.net.attention", "false"], ["--data.weights", "none"]]
+    for change in (*changes, ["--trainer.max_time", "00:00:01:00"], ["--trainer.val_check_interval", "0.5"]):
         assert _identity([*tiny_args, *change]) != base
 
 
@@ -206,6 +294,11 @@ def test_interpolated_values_follow_a_flag(tiny_args: list[str], tmp_path: Path)
         (["--model.net.input_size", "8"], ["8"]),
         (["--config", "no_such.yaml"], ["no_such.yaml"]),
         (["--data.validation", "none", "--patience", "3"], ["--patience", "validation"]),
+        (["--seed", "5000000000"], ["seed 5000000000", "4294967295"]),
+        (["--trainer.accelerator", "abacus"], ["trainer's settings", "abacus"]),
+        (["--trainer.strategy", "ddp_spawn"], ["ddp_spawn", "use ddp"]),
+        (["--trainer.max_epochs", "0"], ["best.ckpt", "trainer.max_epochs"]),
+        (["--trainer.limit_val_batches", "0", "--trainer.limit_train_batches", "0"], ["limit_train_batches"]),
     ],
 )
 def test_bad_input_is_one_sentence(
