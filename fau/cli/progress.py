@@ -10,6 +10,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from fau.sweep.table import duration
+
 
 class TrainingProgress(Callback):
     """A bar over the whole run on a terminal, and a line an epoch everywhere."""
@@ -51,7 +53,7 @@ class TrainingProgress(Callback):
         for key, name in (("train/loss", "loss"), ("val/loss", "val loss"), ("val/f1_macro", "val F1")):
             if key in values:
                 parts.append(f"{name} {float(values[key]):.4f}")
-        parts.append(f"{format_seconds(left)} left")
+        parts.append(f"{duration(left)} left")
         self._console.print("  ".join(parts), highlight=False)
 
     def _close(self) -> None:
@@ -66,13 +68,3 @@ class TrainingProgress(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Close the bar, so that the terminal is left usable."""
         self._close()
-
-
-def format_seconds(seconds: float) -> str:
-    """Return a duration as ``45 s``, ``3:20 min`` or ``2:05 h``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

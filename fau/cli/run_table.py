@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fau.cli.progress import format_seconds
+from fau.sweep.table import duration
 
 COLUMNS = {"f1": "F1", "accuracy": "accuracy", "roc_auc": "ROC-AUC", "average_precision": "avg. precision"}
 
@@ -40,7 +40,7 @@ def print_run(record: Mapping[str, Any], path: Path) -> None:
         "last": f"last of {record['epochs']} epochs",
     }[record["selection"]]
     rate = f", {record['images_per_s']:.0f} images/s" if record.get("images_per_s") else ""
-    console.print(f"{chosen}; {format_seconds(record['wall_s'])}{rate}", highlight=False)
+    console.print(f"{chosen}; {duration(record['wall_s'])}{rate}", highlight=False)
     console.print(f"run directory: {path}", highlight=False, soft_wrap=True)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from fau.data.datamodule import FaceDataModule
 from fau.data.transform import BatchTransform
 from fau.errors import FauError
+from fau.metrics import unique_samples
 from fau.nets.output import Net, NetOutput
 
 Batch = dict[str, Tensor]
@@ -122,8 +123,8 @@ class FaceModule(LightningModule):
             merged = {name: self.all_gather(value).flatten(0, 1) for name, value in merged.items()}  # type: ignore[union-attr]
         arrays: Arrays = {name: value.float().cpu().numpy() if value.is_floating_point() else value.cpu().numpy()
                           for name, value in merged.items()}  # fmt: skip
-        _, first = np.unique(arrays["index"], return_index=True)
-        return {name: value[first] for name, value in arrays.items()}
+        index = arrays.pop("index")
+        return dict(zip(["index", *arrays], unique_samples(index, *arrays.values()), strict=True))
 
     def _evaluation_epoch_end(self, stage: str) -> None:
         arrays = self._gather()

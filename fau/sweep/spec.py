@@ -82,11 +82,6 @@ class Sweep:
     configuration: Mapping[str, Any] = field(repr=False)
 
     @property
-    def reference(self) -> str:
-        """The row that others are compared to: the first one."""
-        return self.trials[0].row
-
-    @property
     def rows(self) -> list[str]:
         """The rows, in order of appearance."""
         return list(dict.fromkeys(trial.row for trial in self.trials))
