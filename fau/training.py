@@ -97,6 +97,7 @@ def train_fold(fold: Fold) -> dict[str, Any]:
     """
     if not is_main_process():  # a process that Lightning's DDP launcher started: rank 0 keeps the directory
         return _train(fold)
+    record_trial(fold.run, "waiting")  # before the lock: a sweep then knows which run a refused trial has to wait for
     with fold.run.locked():
         try:
             return _train(fold)

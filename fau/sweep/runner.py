@@ -204,7 +204,7 @@ class Runner:
             self._view.update(self._trials)
 
     def _fill(self, client: Client, base: dict[str, str]) -> None:
-        """Start trials in the free slots; one whose run is still held by a leftover of a killed runner waits."""
+        """Start trials in the free slots; one whose run is held by another, or by a killed runner's leftover, waits."""
         for _ in range(len(self._queue)):
             if not self._free:
                 return
@@ -218,6 +218,8 @@ class Runner:
     def _is_held(self, p: Progress) -> bool:
         if p.run_dir is None or not RunDirectory(p.run_dir).is_locked():
             return False
+        if any(other.run_dir == p.run_dir for other, _ in self._running.values()):
+            return True  # two trials of this sweep are one run: the later finds it done
         if p.key not in self._held_since:
             self._view.say(
                 f"{self._position(p)}: waits for the process that still holds its run '{shown_path(p.run_dir)}'"

@@ -230,6 +230,12 @@ def test_a_torn_journal_line_is_passed_over(place: Place) -> None:
     assert sorted(len(place.starts(f"{name}-1")) for name in "ab") == [1, 2]
 
 
+def test_trials_that_are_one_run_side_by_side_end_well(place: Place) -> None:
+    place.write({"name": ["a"], "lock": "yes", "sleep": [2, 2.5]})
+    assert sweep(place, "--jobs", "2") == 0
+    assert [entry["state"] for entry in place.journal()] == ["waiting", "done", "done"]
+
+
 def test_rows_that_are_the_same_run_are_said(place: Place, capsys: Any) -> None:
     place.write({"name": ["a"], "sleep": [0, 0.01]})
     assert sweep(place, "--jobs", "1") == 0

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 
 def write(file: Path, content: dict) -> None:
     temporary = file.with_suffix(f".{os.getpid()}")
@@ -42,6 +44,13 @@ def main() -> int:
     if json.loads((run / "run.json").read_text()).get("status") == "done" if (run / "run.json").exists() else False:
         tell("done")
         return 0
+    if values.get("lock") == "yes":
+        lock = FileLock(run / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            write(Path(target), {"run_dir": str(run.absolute()), "status": "waiting"})
+            return 2
     tell("running")
     print("working", values, flush=True)
     if values.get("stubborn") == "yes":
