@@ -194,26 +194,29 @@ class TrainSampler(Sampler[BatchKey]):
 
 
 class EvalSampler(Sampler[BatchKey]):
-    """Yields this rank's share of each global batch, in manifest order, every sample at least once.
+    """Yields batches of one size, in manifest order, every sample at least once over all ranks.
 
-    Uneven batches may hang collective operations, so the last batch is filled up to a multiple of the number of
-    processes by repeating the part from its start; the fewer than W duplicates are dropped by ``index`` afterwards.
+    What a network makes of a sample differs in the last digits between batches of other shapes, so every batch of every
+    process has the same: ``batch_size`` samples, whatever the number of processes. The last ones are filled up by
+    repeating the part from its start, which also keeps collective operations from hanging; the duplicates are dropped by
+    ``index`` afterwards.
 
     Args:
         indices: int64, manifest rows of the part.
-        batch_size: Global batch size, a multiple of ``world``.
+        batch_size: Samples in a batch of one process.
         rank: This process, from 0.
         world: Number of processes.
     """
 
     def __init__(self, indices: NDArray[np.int64], batch_size: int, rank: int = 0, world: int = 1) -> None:
-        padding = -len(indices) % world
+        padding = -len(indices) % (batch_size * world)
         self._indices = np.concatenate([indices, np.resize(indices, padding)]) if padding else indices
         self._batch_size, self._rank, self._world = batch_size, rank, world
 
     def __len__(self) -> int:
-        return -(-len(self._indices) // self._batch_size)
+        return len(self._indices) // (self._batch_size * self._world)
 
     def __iter__(self) -> Iterator[BatchKey]:
-        for start in range(0, len(self._indices), self._batch_size):
-            yield BatchKey(0, self._indices[start : start + self._batch_size][self._rank :: self._world])
+        first = self._rank * self._batch_size
+        for start in range(first, len(self._indices), self._batch_size * self._world):
+            yield BatchKey(0, self._indices[start : start + self._batch_size])
