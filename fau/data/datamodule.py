@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -264,7 +265,7 @@ def _check_ranges(data: FaceDataModule) -> None:
         raise FauError(f"num_workers {data.num_workers} is negative; give 0 or more, or null")
     if not 0 <= data.seed < 2**32:
         raise FauError(f"seed {data.seed} is outside 0..{2**32 - 1}")
-    if data.undersample_ratio < 1:
-        raise FauError(f"undersample_ratio {data.undersample_ratio} is below 1, the count of the rarest label")
+    if not 1 <= data.undersample_ratio < math.inf:
+        raise FauError(f"undersample_ratio {data.undersample_ratio} must be 1 (the rarest label's count) or more")
     if data.weights_from == "sampled" and data.undersample == "none" and data.weights != "none":
         raise FauError("weights_from: sampled needs undersampling; set undersample: classes, or weights_from: natural")

@@ -198,7 +198,7 @@ class EvalSampler(Sampler[BatchKey]):
 
     What a network makes of a sample differs in the last digits between batches of other shapes, so every batch of every
     process has the same: ``batch_size`` samples, whatever the number of processes. The last ones are filled up by
-    repeating the part from its start, which also keeps collective operations from hanging; the duplicates are dropped by
+    repeating the part from its start, which also keeps collective operations from hanging; duplicates are dropped by
     ``index`` afterwards.
 
     Args:

@@ -170,7 +170,10 @@ class FaceModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser and its schedule from the settings."""
-        optimizer = self._optimizer(self.net.parameters())
+        try:
+            optimizer = self._optimizer(self.net.parameters())
+        except ValueError as error:
+            raise FauError(f"model.optimizer refuses its settings: {error}") from error
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "epoch"}}
