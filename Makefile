@@ -24,7 +24,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-sweep: $(READY) ## Run an ablation and open its report: make sweep [SWEEP=sweeps/gla_ablation.yaml]
+sweep: $(READY) ## Run an ablation and report on it: make sweep [SWEEP=sweeps/gla_ablation.yaml]
 	$(BIN)/fau-sweep $(SWEEP)
 
 report: $(READY) ## Compare the runs made so far
