@@ -127,6 +127,8 @@ def run_fold(args: Sequence[str]) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # tips, and which accelerators are absent
     cli = parse(args)
     config = resolve(cli)
+    if config["experiment"] in ("", ".", "..") or "/" in config["experiment"]:
+        raise FauError(f"experiment '{config['experiment']}' names one folder under --runs; give a name without '/'")
     if config["fold"] == "all":
         return _all_folds(args, cli)
     datamodule = FaceDataModule(**cli.config["data"].as_dict())

@@ -293,6 +293,8 @@ def test_interpolated_values_follow_a_flag(tiny_args: list[str], tmp_path: Path)
         (["--data.crop_set", "no/such/folder"], ["no/such/folder"]),
         (["--model.net.input_size", "8"], ["8"]),
         (["--config", "no_such.yaml"], ["no_such.yaml"]),
+        (["--experiment", "../elsewhere"], ["../elsewhere", "--runs"]),
+        (["--model.optimizer.lr", "-1"], ["model.optimizer", "-1"]),
         (["--data.validation", "none", "--patience", "3"], ["--patience", "validation"]),
         (["--seed", "5000000000"], ["seed 5000000000", "4294967295"]),
         (["--trainer.accelerator", "abacus"], ["trainer's settings", "abacus"]),
