@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 # Before torch is imported anywhere: two test processes on two cores must not fight for them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("FAU_THREADS", "1")
+
+# A shell starts what runs in its background deaf to Ctrl-C, and processes inherit that: the tests send some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
