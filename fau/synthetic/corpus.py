@@ -11,10 +11,10 @@ from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
+from ctypes import c_bool
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context, parent_process, resource_tracker
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def _draw_chunk(chunk: _Chunk) -> Drawn:
     person = make_person(chunk.recipe, chunk.subject)
     parts = []
     for task in chunk.tasks:
-        if _stop is not None and _stop.is_set():
+        if _stop is not None and _stop.value:
             raise InterruptedError
         parts.append(draw_sequence(chunk.recipe, make_sequence(chunk.recipe, person, chunk.subject, task)))
     return Drawn(
@@ -176,7 +176,7 @@ def _draw_all(chunks: list[_Chunk], workers: int) -> Generator[Drawn]:
     resource_tracker.ensure_running()  # its first start would lift the block below
     # Spawned, not forked: the caller may hold threads, locks or a CUDA context.
     context = get_context("spawn")
-    stop = context.Event()
+    stop = context.RawValue(c_bool, False)  # no lock, which a worker killed at the wrong moment would keep for ever
     pool = ProcessPoolExecutor(min(workers, len(chunks)), context, initializer=_start_worker, initargs=(stop,))
     ahead: deque[Future[Drawn]] = deque()
     waiting = iter(chunks)
@@ -191,7 +191,7 @@ def _draw_all(chunks: list[_Chunk], workers: int) -> Generator[Drawn]:
     except BrokenProcessPool as error:
         raise FauError("a worker process died, perhaps for want of memory; try with fewer workers") from error
     finally:
-        stop.set()  # by now nobody waits for what is being drawn
+        stop.value = True  # by now nobody waits for what is being drawn
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -205,10 +205,10 @@ def _without_interrupt() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_stop: Event | None = None  # a worker's; set when what it draws is not wanted any more
+_stop: Any = None  # a worker's; set when what it draws is not wanted any more
 
 
-def _start_worker(stop: Event) -> None:
+def _start_worker(stop: Any) -> None:
     global _stop
     _stop = stop
     cv2.setNumThreads(1)
