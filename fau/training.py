@@ -39,10 +39,8 @@ DECIDING_TRAINER_KEYS = (
     *("max_epochs", "min_epochs", "max_steps", "min_steps", "precision"),
     *("limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches", "fast_dev_run"),
     *("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "sync_batchnorm"),
-    *("check_val_every_n_epoch", "callbacks"),
+    *("max_time", "val_check_interval", "check_val_every_n_epoch", "callbacks"),
 )
-# These decide it, too, but only where they are given: left out where not, since a key more would change every id.
-DECIDING_WHERE_GIVEN = ("max_time", "val_check_interval")
 
 # Lightning says these of what is done on purpose.
 EXPECTED_WARNINGS = (
@@ -345,5 +343,4 @@ def deciding_settings(
     for key in ("channels_last", "compile"):
         model.pop(key, None)
     trainer = {key: config["trainer"].get(key) for key in DECIDING_TRAINER_KEYS} | {"precision": precision}
-    trainer |= {key: value for key in DECIDING_WHERE_GIVEN if (value := config["trainer"].get(key)) is not None}
     return {"model": model, "data": dict(data), "trainer": trainer, "seed": config["seed"], "patience": patience}

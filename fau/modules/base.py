@@ -25,8 +25,8 @@ Arrays = dict[str, NDArray[Any]]
 class FaceModule(LightningModule):
     """Trains a network on face crops; a subclass says which loss, which arrays to keep and which metrics.
 
-    Evaluation gathers every sample's arrays over all processes, drops by id the duplicates that pad the last batches
-    under DDP, and computes metrics once an epoch, so that one process and eight give the same digits.
+    Evaluation gathers every sample's arrays over all processes, drops by id the duplicates that fill the last batches,
+    and computes metrics once an epoch, so that one process and eight give the same digits.
 
     Args:
         net: Builds the network for a number of outputs.
