@@ -14,24 +14,46 @@ AU_NAMES: dict[int, str] = {
     7: "lid tightener",
     9: "nose wrinkler",
     10: "upper lip raiser",
+    11: "nasolabial deepener",
     12: "lip corner puller",
+    13: "sharp lip puller",
     14: "dimpler",
     15: "lip corner depressor",
+    16: "lower lip depressor",
     17: "chin raiser",
+    18: "lip pucker",
+    19: "tongue show",
     20: "lip stretcher",
+    22: "lip funneler",
     23: "lip tightener",
     24: "lip pressor",
     25: "lips part",
     26: "jaw drop",
+    27: "mouth stretch",
+    28: "lip suck",
+    29: "jaw thrust",
+    30: "jaw sideways",
+    31: "jaw clencher",
+    32: "lip bite",
+    33: "cheek blow",
+    34: "cheek puff",
+    35: "cheek suck",
+    36: "tongue bulge",
+    37: "lip wipe",
+    38: "nostril dilator",
+    39: "nostril compressor",
     43: "eyes closed",
+    45: "blink",
+    46: "wink",
 }
 
 # The order within a set is the order of a network's outputs and of every table.
 LABEL_SETS: dict[str, tuple[int, ...]] = {
     "bp4d12": (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24),
     "disfa8": (1, 2, 4, 6, 9, 12, 25, 26),
+    "disfa12": (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26),
     "affwild12": (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26),
-    "synthetic18": tuple(AU_NAMES),
+    "synthetic18": (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 43),
 }
 
 EXPRESSIONS: tuple[str, ...] = (
@@ -43,7 +65,11 @@ EXPRESSIONS: tuple[str, ...] = (
     "sadness",
     "surprise",
     "contempt",
+    "other",  # Aff-Wild2's eighth class: an expression that is none of the others
 )
+
+# The owner's own division of a corpus, where there is one.
+SPLITS: tuple[str, ...] = ("train", "val", "test")
 
 MAX_INTENSITY = 5  # FACS intensities A..E are coded 1..5, absent is 0
 

@@ -20,7 +20,8 @@ ROWS = [
     {"fau", "errors", "cores", "interrupts", "wandb_key"},
     {"labels", "landmarks", "hardware"},
     {"losses", "metrics", "stats"},
-    {"crops", "nets", "runs"},
+    {"corpora", "nets", "runs"},
+    {"crops"},
     {"synthetic"},
     {"data"},
     {"modules"},
@@ -38,7 +39,7 @@ ONLY_IMPORTERS = {
     "wandb_workspaces": {"report/wandb_report.py"},
     "albumentations": {"data/augment.py"},
 }
-WITHOUT_TORCH = {"errors", "labels", "landmarks", "metrics", "stats", "crops", "synthetic", "runs", "report"}
+WITHOUT_TORCH = {"errors", "labels", "landmarks", "metrics", "stats", "corpora", "crops", "synthetic", "runs", "report"}
 TORCH = {"torch", "torchvision", "torchmetrics", "lightning", "timm"}
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import polars as pl
 
 from fau.errors import FauError
-from fau.labels import EXPRESSIONS, MAX_INTENSITY, au_column, intensity_column
+from fau.labels import EXPRESSIONS, MAX_INTENSITY, SPLITS, au_column, intensity_column
 
 
 def manifest_schema(aus: Sequence[int]) -> dict[str, type[pl.DataType]]:
     """Return the columns of a manifest in order, with their types."""
     schema: dict[str, type[pl.DataType]] = {
         **{"id": pl.String, "group": pl.String, "subject": pl.String, "sequence": pl.String},
-        **{"frame": pl.Int32, "shard": pl.Int32, "row": pl.Int32},
+        **{"frame": pl.Int32, "split": pl.String, "shard": pl.Int32, "row": pl.Int32},
     }
     schema |= {au_column(au): pl.Int8 for au in aus}
     schema |= {intensity_column(au): pl.Float32 for au in aus}
@@ -69,6 +69,11 @@ def manifest_faults(manifest: pl.DataFrame, aus: Sequence[int]) -> list[str]:
         faults.append(
             f"row '{strange['id'][0]}' has the unknown expression '{strange['expression'][0]}'; "
             f"known are {', '.join(EXPRESSIONS)}"
+        )
+    strange = manifest.filter(~pl.col("split").is_in(list(SPLITS)))
+    if len(strange):
+        faults.append(
+            f"row '{strange['id'][0]}' has the unknown split '{strange['split'][0]}'; known are {', '.join(SPLITS)}"
         )
     ranges: dict[str, tuple[float, float]] = {au_column(au): (0, 1) for au in aus}
     ranges |= {intensity_column(au): (0, MAX_INTENSITY) for au in aus}

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from fau.crops.manifest import build_manifest, manifest_faults, manifest_schema
 from fau.errors import FauError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: the manifest has the owner's split
 LANDMARK_POINTS = {"none": 0, "49": 49, "68": 68, "478": 478}
 
 
@@ -374,6 +374,10 @@ def _read_json(path: Path) -> _Stored:
     if version > FORMAT_VERSION:
         raise FauError(
             f"crop set '{path}' has format version {version}, this fau reads up to {FORMAT_VERSION}; update fau"
+        )
+    if version < FORMAT_VERSION:
+        raise FauError(
+            f"crop set '{path}' has the old format version {version}, this fau reads {FORMAT_VERSION}; make it again"
         )
     try:
         info = content.pop("info")

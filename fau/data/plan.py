@@ -109,7 +109,8 @@ class TrainingPlan:
         if self.undersample == "expressions":
             for code, name in enumerate(EXPRESSIONS):
                 shown = self.targets.expression[self.rows] == code
-                counts[name] = {"of": float(shown.sum()), "kept": round(float(self._share @ shown), 2)}
+                if shown.any():
+                    counts[name] = {"of": float(shown.sum()), "kept": round(float(self._share @ shown), 2)}
         return counts
 
     def kept_in(self, epoch: int) -> dict[str, int]:

@@ -36,7 +36,7 @@ def valence_arousal(
     The class's place on the circumplex counts as far as the class shows, what the action units suggest makes the rest.
 
     Args:
-        expression: The sequence's target, a name of ``labels.EXPRESSIONS``.
+        expression: The sequence's target, one of ``expressions.CLASSES``.
         strength: Shape (F,): intensity 0..5 that the expression's strongest action unit has reached.
         intensity: Shape (F, 18), 0..5, in the order of ``synthetic18``.
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.errors import FauError
-from fau.labels import EXPRESSIONS, LABEL_SETS, MAX_INTENSITY, au_label
-from fau.synthetic.expressions import PROTOTYPES, intensities
+from fau.labels import LABEL_SETS, MAX_INTENSITY, au_label
+from fau.synthetic.expressions import CLASSES, PROTOTYPES, intensities
 from fau.synthetic.identity import Identity, make_identity
 from fau.synthetic.occluders import KINDS
 from fau.synthetic.render import render
@@ -68,15 +68,15 @@ def subject_sheet(people: Sequence[Identity], seed: int, size: int) -> Picture:
 
 
 def expression_sheet(people: Sequence[Identity], size: int) -> Picture:
-    """Return one row a subject, one column an expression of ``labels.EXPRESSIONS``; recipes differ between rows."""
+    """Return one row a subject, one column an expression; recipes differ between rows."""
     crops = []
     for row, person in enumerate(people):
-        for expression in EXPRESSIONS:
+        for expression in CLASSES:
             recipes = PROTOTYPES[expression]
             rng = np.random.default_rng(row)
             crop = render(person, intensities(recipes[row % len(recipes)]), plain_view(-8), size, rng).image
             crops.append(caption(crop, expression) if row == 0 else crop)
-    return grid(crops, len(EXPRESSIONS))
+    return grid(crops, len(CLASSES))
 
 
 def unit_sheet(person: Identity, size: int) -> Picture:

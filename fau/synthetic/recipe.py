@@ -23,7 +23,7 @@ class Recipe:
     Attributes:
         name: How tables and the cache call it.
         subjects: People, each with one identity throughout.
-        tasks: Sequences a subject; task k aims at expression k of ``fau.labels.EXPRESSIONS``, starting over after the
+        tasks: Sequences a subject; task k aims at expression k of ``expressions.CLASSES``, starting over after the
             eighth.
         frames: Frames a sequence. All recipes show the same ten seconds, so fewer frames are a coarser sampling.
         size: Height and width of a crop in pixels.

@@ -13,10 +13,10 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fau.labels import EXPRESSIONS, MAX_INTENSITY
+from fau.labels import MAX_INTENSITY
 from fau.synthetic.affect import valence_arousal
 from fau.synthetic.copula import AUS, COLUMN, Background, calibrated
-from fau.synthetic.expressions import intensities, sample_recipe
+from fau.synthetic.expressions import CLASSES, intensities, sample_recipe
 from fau.synthetic.recipe import Recipe
 
 Array = NDArray[np.float64]
@@ -95,7 +95,7 @@ class Sequence:
         drawn: Shape (F, 18), intensities 0..5 that the renderer gets.
         coded: Shape (F, 18), intensities 0..5 as a coder writes them down, int8.
         known: Shape (F, 18), bool: which of them were coded at all.
-        expression: F names of ``EXPRESSIONS``; None where no class is shown clearly.
+        expression: F names of ``CLASSES``; None where no class is shown clearly.
         valence: Shape (F,), -1..1.
         arousal: Shape (F,), -1..1.
     """
@@ -139,7 +139,7 @@ def make_sequence(
         background: The copula; the calibrated one when None.
     """
     background = background or calibrated()
-    target = EXPRESSIONS[(task - 1) % len(EXPRESSIONS)]
+    target = CLASSES[(task - 1) % len(CLASSES)]
     rng = stream(recipe, STREAM_SEQUENCE, subject, task)
     time = (np.arange(recipe.frames) + 0.5) / recipe.frames
 

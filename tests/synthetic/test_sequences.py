@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from fau.labels import EXPRESSIONS
 from fau.synthetic.copula import AUS, BP4D_PHI, COLUMN, TARGET_RATES, calibrated
+from fau.synthetic.expressions import CLASSES
 from fau.synthetic.recipe import RECIPES
 from fau.synthetic.rows import labels_manifest
 from fau.synthetic.sequences import Sequence, apply_facs_rules, make_labels, make_person, make_sequence
@@ -143,7 +143,7 @@ def test_blinks_are_short(sequences: list[Sequence]) -> None:
 
 def test_valence_and_arousal(sequences: list[Sequence]) -> None:
     mean: dict[str, tuple[float, float]] = {}
-    for name in EXPRESSIONS:
+    for name in CLASSES:
         own = [(s, np.array([e == name for e in s.expression])) for s in sequences if s.target == name]
         mean[name] = tuple(  # type: ignore[assignment]
             float(np.concatenate([values[shown] for values, shown in pairs]).mean())
