@@ -23,6 +23,8 @@ import numpy.typing as npt
 
 from fau.errors import FauError
 
+MONITOR = "val/f1_macro"  # what chooses a checkpoint and stops early
+
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]

@@ -60,7 +60,7 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
         run = wandb.init(
             project=project,
             name=f"{record['name']}/fold{record['fold']}",
-            id=None if under_agent else record["run_id"],
+            id=None if under_agent else _wandb_id(record),
             dir=run_dir,
             group=record["name"],
             job_type=f"fold{record['fold']}",
@@ -75,7 +75,29 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
         return None
     if resolved == "online" and run.url:  # offline, asking makes it warn
         rank_zero_info(f"W&B: {run.url}")
-    return WandbLogger(experiment=run, save_dir=run_dir)
+    return _Logger(experiment=run, save_dir=run_dir)
+
+
+def _wandb_id(record: Mapping[str, Any]) -> str:
+    """Return the run's own id; trained anew by ``--rerun``, it is another W&B run, not a second curve in the first."""
+    attempt = int(record.get("attempt", 1))
+    return str(record["run_id"]) if attempt == 1 else f"{record['run_id']}-{attempt}"
+
+
+class _Logger(WandbLogger):
+    """Goes on without W&B where W&B fails in the middle of a run."""
+
+    _failed = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log metrics, unless W&B failed before."""
+        if self._failed:
+            return
+        try:
+            super().log_metrics(metrics, step)
+        except Exception as error:  # noqa: BLE001  as above
+            self._failed = True
+            warnings.warn(f"W&B fails ({error}); the run goes on without it", stacklevel=2)
 
 
 def finish(exit_code: int = 0, metrics: Mapping[str, float] | None = None) -> None:

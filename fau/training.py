@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import shutil
 import sys
@@ -28,9 +29,9 @@ from fau import tracking
 from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
 from fau.hardware import describe_hardware
-from fau.metrics import group_counts
+from fau.metrics import MONITOR, group_counts
 from fau.modules.base import FaceModule
-from fau.modules.callbacks import MONITOR, EpochLog, StayStopped, WholeCheckpoints, checkpoints
+from fau.modules.callbacks import EpochLog, StayStopped, WholeCheckpoints, checkpoints
 from fau.modules.processes import is_main_process
 from fau.runs import RunDirectory, code_version, library_versions, record_trial
 
@@ -164,6 +165,7 @@ def _start_record(fold: Fold) -> None:
     resumed = (fold.run.checkpoints / "last.ckpt").exists()
     fold.record |= {
         "status": "running",
+        "attempt": earlier.get("attempt") or fold.record.get("attempt", 1),
         "started": earlier.get("started") or _now(),
         "finished": None,
         "wall_s": _seconds_so_far(fold.run) if resumed else 0.0,
@@ -340,7 +342,20 @@ def deciding_settings(
     """
     model = {key: value for key, value in config["model"].items() if key != "init_args"}  # dict_kwargs, for one
     model |= config["model"].get("init_args", {})
+    model = _by_content(model)
     for key in ("channels_last", "compile"):
         model.pop(key, None)
     trainer = {key: config["trainer"].get(key) for key in DECIDING_TRAINER_KEYS} | {"precision": precision}
     return {"model": model, "data": dict(data), "trainer": trainer, "seed": config["seed"], "patience": patience}
+
+
+def _by_content(settings: Any) -> Any:
+    """Put in place of a weight file's path, under ``pretrained``, the hash of its content: files move and change."""
+    if not isinstance(settings, dict):
+        return settings
+    replaced = {key: _by_content(value) for key, value in settings.items()}
+    file = replaced.get("pretrained")
+    if isinstance(file, str) and Path(file).is_file():
+        with Path(file).open("rb") as stream:
+            replaced["pretrained"] = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    return replaced

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fau.sweep.table import duration
+from fau.units import duration
 
 COLUMNS = {"f1": "F1", "accuracy": "accuracy", "roc_auc": "ROC-AUC", "average_precision": "avg. precision"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from fau.tracking import Mode
 from fau.training import Fold, clear, deciding_settings, train_fold
 
 PROGRAM = "fau-train"
+_PATIENCE = 10.0  # seconds that an interrupted child gets to tidy up
 
 # What `fau-train --fold 3` trains without a file: experiments/gla.yaml, which says why. A test holds the two equal.
 DEFAULTS = {
@@ -152,6 +154,7 @@ def run_fold(args: Sequence[str]) -> int:
         **_data_record(datamodule),
         **{"threshold": built["model"].threshold, "allow_upsample": built["model"].transform.allow_upsample},
         **{"precision": precision, "devices": config["trainer"]["devices"], "warnings": []},
+        **{"attempt": _attempts(run) + 1 if config["rerun"] else 1},
     }
     fold = Fold(
         run, record, built["model"], datamodule, trainer, config["patience"], config["project"], config["wandb"]
@@ -185,6 +188,14 @@ def _data_record(datamodule: FaceDataModule) -> dict[str, Any]:
     }
 
 
+def _attempts(run: RunDirectory) -> int:
+    """Return how often the run was trained from the start, so that each of them is a W&B run of its own."""
+    try:
+        return int(run.read().get("attempt", 1))
+    except FauError:  # never started, or its record is damaged
+        return 0
+
+
 def _say_done(run: RunDirectory, config: dict[str, Any]) -> int:
     record = run.read()
     record_trial(run, "done")
@@ -197,6 +208,8 @@ def _say_done(run: RunDirectory, config: dict[str, Any]) -> int:
 def _all_folds(args: Sequence[str], cli: TrainCLI) -> int:
     """Run the folds one after another, each as a run of its own."""
     datamodule = FaceDataModule(**cli.config["data"].as_dict())
+    if datamodule.fold_count < 1:
+        raise FauError(f"data.folds {datamodule.fold_count} leaves no fold to train; give 2 or more")
     status = 0
     for fold in range(1, datamodule.fold_count + 1):
         print(f"fold {fold} of {datamodule.fold_count}")
@@ -204,11 +217,27 @@ def _all_folds(args: Sequence[str], cli: TrainCLI) -> int:
         if cli.config["trainer"]["devices"] in (1, "1"):
             status = max(status, main(command))
         else:  # Lightning's DDP launcher runs the command line again, so each fold needs one of its own
-            code = subprocess.call([sys.executable, "-m", "fau.cli.train", *command])
+            code = _run_apart([sys.executable, "-m", "fau.cli.train", *command])
             status = max(status, code if code >= 0 else 128 - code)  # killed by a signal
         if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
             break
     return status
+
+
+def _run_apart(command: list[str]) -> int:
+    """Run a command and return its exit code; SIGTERM goes on to it, and Ctrl-C leaves it the time to tidy up."""
+    process = subprocess.Popen(command)
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # in a terminal it reached the child as well
+        try:
+            return process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            return process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 from fau.data.datamodule import FaceDataModule
 from fau.data.transform import BatchTransform
 from fau.errors import FauError
-from fau.metrics import unique_samples
+from fau.metrics import MONITOR, unique_samples
 from fau.nets.output import Net, NetOutput
 
 Batch = dict[str, Tensor]
@@ -176,7 +176,13 @@ class FaceModule(LightningModule):
             raise FauError(f"model.optimizer refuses its settings: {error}") from error
         if self._scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "epoch"}}
+        schedule = self._scheduler(optimizer)
+        settings: dict[str, Any] = {"scheduler": schedule, "interval": "epoch"}
+        if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            # Lightning's class of that name is told what to watch; torch's is not, and watches what chooses.
+            watched = MONITOR if schedule.mode == "max" else "val/loss"
+            settings["monitor"] = getattr(schedule, "monitor", watched)
+        return {"optimizer": optimizer, "lr_scheduler": settings}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write down which run the weights belong to."""

@@ -14,9 +14,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from fau.metrics import MONITOR
 from fau.runs import RunDirectory, write_atomically
-
-MONITOR = "val/f1_macro"
 
 
 def checkpoints(run: RunDirectory, select_best: bool) -> list[Callback]:

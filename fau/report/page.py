@@ -103,7 +103,7 @@ def _run_line(run: Run, folder: Path) -> dict[str, Any]:
         "score": tables.percent(score),
         "epochs": tables.NONE if run["epochs"] is None else run["epochs"],
         "best": tables.NONE if run["best_epoch"] is None else int(run["best_epoch"]) + 1,
-        "time": tables.duration(run["wall_s"]),
+        "time": tables.time_text(run["wall_s"]),
         "started": run.started[:16].replace("T", " "),
         "link": link,
         "files": [name for name in ("run.json", "config.yaml", "metrics.csv") if (run.path / name).exists()],

@@ -14,6 +14,7 @@ from typing import Any
 from fau.report.build import Experiment, Report
 from fau.report.rows import MARKS, Row
 from fau.stats import Interval, macro_mean, spread
+from fau.units import duration
 
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -62,13 +63,9 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def duration(seconds: float | None) -> str:
+def time_text(seconds: float | None) -> str:
     """Print a time in its natural unit."""
-    if seconds is None:
-        return NONE
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+    return NONE if seconds is None else duration(seconds)
 
 
 def count(number: int | None) -> str:
@@ -136,7 +133,7 @@ def run_table(experiment: Experiment) -> Table:
         thresholds = sorted({str(run["threshold"]) for run in row.runs})
         cells = [row_label(row), str(len(row.groups)), f"{len(row.folds)} of {row.expected_folds}", str(len(row.seeds))]
         cells += [", ".join(thresholds), count(row.parameters), NONE if rate is None else f"{rate:,.0f}"]
-        table.rows.append([*cells, duration(row.seconds)])
+        table.rows.append([*cells, time_text(row.seconds)])
     return table
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fau.sweep.progress import Progress, State, count, time_left
+from fau.units import duration
 
 _STYLES: dict[State, str] = {
     "waiting": "dim",
@@ -156,13 +157,3 @@ def choose(trials: Sequence[Progress], rows: int) -> list[Progress]:
     room = max(0, rows - len(ranked))
     ranked += done[: room // 2] + waiting[: room - min(room // 2, len(done))] + done[room // 2 :]
     return sorted(ranked[:rows], key=lambda p: p.trial.number)
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as ``45 s``, ``3:20 min`` or ``2:05 h``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

@@ -76,6 +76,13 @@ def test_epochs_are_logged(trained: Path, only_run: OnlyRun) -> None:
     assert record["images_per_s"] > 0
 
 
+def test_the_wandb_run_is_written_offline(trained: Path, only_run: OnlyRun) -> None:
+    path, record = only_run(trained)
+    (log,) = path.glob("wandb/offline-run-*/run-*.wandb")
+    assert log.name == f"run-{record['run_id']}.wandb"
+    assert log.stat().st_size > 7  # the header alone would be an empty run
+
+
 def test_a_finished_run_says_so_and_rerun_trains_it_again(
     trained: Path, tiny_args: list[str], only_run: OnlyRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,13 +97,8 @@ def test_a_finished_run_says_so_and_rerun_trains_it_again(
     after = RunDirectory(only_run(trained)[0])
     old, new = np.load(path / "predictions.npz"), after.arrays("predictions.npz")
     assert predictions and all(np.array_equal(old[key], new[key]) for key in old.files)
-
-
-def test_the_wandb_run_is_written_offline(trained: Path, only_run: OnlyRun) -> None:
-    path, record = only_run(trained)
     (log,) = path.glob("wandb/offline-run-*/run-*.wandb")
-    assert log.name == f"run-{record['run_id']}.wandb"
-    assert log.stat().st_size > 7  # the header alone would be an empty run
+    assert log.name == f"run-{before['run_id']}-2.wandb"  # a W&B run of its own, not a second curve in the first
 
 
 def _stop_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int, error: BaseException) -> None:
@@ -385,3 +387,39 @@ def test_one_real_process(tiny_args: list[str], tmp_path: Path) -> None:
     assert "Warning" not in finished.stderr and "WARNING" not in finished.stderr, finished.stderr
     record = json.loads(next(tmp_path.glob("*/*/run.json")).read_text())
     assert pl.Series(record["metrics"].values()).is_finite().all()
+
+
+def test_wandb_may_fail_in_the_middle_of_a_run(
+    tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the connection is gone")
+
+    monkeypatch.setattr("wandb.sdk.wandb_run.Run.log", fail)
+    with pytest.warns(UserWarning, match="W&B fails .the connection is gone"):
+        assert main([*tiny_args, "--runs", str(tmp_path)]) == 0
+    assert only_run(tmp_path)[1]["status"] == "done"
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_rate_that_falls_on_a_plateau(mode: str, tiny_args: list[str], tmp_path: Path, only_run: OnlyRun) -> None:
+    scheduler = ["--model.scheduler", "torch.optim.lr_scheduler.ReduceLROnPlateau", "--model.scheduler.mode", mode]
+    assert main([*tiny_args, *scheduler, "--runs", str(tmp_path), "--wandb", "disabled"]) == 0
+    assert only_run(tmp_path)[1]["epochs"] == 2
+
+
+def test_a_weight_file_decides_by_its_content(tmp_path: Path) -> None:
+    def identity(file: Path) -> str:
+        net = {"class_path": "fau.nets.backbone.Backbone", "init_args": {"pretrained": str(file)}}
+        config = {"model": {"class_path": "x", "init_args": {"net": net}}, "trainer": {}, "seed": 0}
+        return run_id(deciding_settings(config, {}, "32-true", None))
+
+    first, moved, changed = (tmp_path / name for name in ("a.pt", "b.pt", "c.pt"))
+    for file, content in ((first, b"1"), (moved, b"1"), (changed, b"2")):
+        file.write_bytes(content)
+    assert identity(first) == identity(moved) != identity(changed)
+
+
+def test_all_of_no_folds_is_refused(tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*tiny_args, "--data.folds", "0", "--fold", "all", "--runs", str(tmp_path)]) == 2
+    assert "data.folds 0" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fau.report.build import build_report
 from fau.report.load import load_runs
-from fau.report.tables import bracket, count, duration, p_text, percent
+from fau.report.tables import bracket, count, p_text, percent, time_text
 from fau.report.text import csv_labels, csv_rows, latex, markdown, print_report
 from fau.stats import ONE_GROUP, Interval
 
@@ -26,7 +26,7 @@ def test_numbers():
     assert [percent(x, True) for x in (-0.0212, 0.01, -0.0001)] == ["−2.1", "+1.0", "0.0"]
     assert bracket(Interval(0.5, 0.4, 0.6)) == "[40.0, 60.0]" and bracket(Interval(0.5, 0, 1, ONE_GROUP)) == "–"
     assert [p_text(x) for x in (0.0004, 0.0312, float("nan"))] == ["< 0.001", "0.031", "–"]
-    assert [duration(x) for x in (5, 90, 7200, None)] == ["5 s", "1.5 min", "2.0 h", "–"]
+    assert [time_text(x) for x in (5, 90, 7200, None)] == ["5 s", "1:30 min", "2:00 h", "–"]
     assert [count(x) for x in (12, 1164173, None)] == ["12", "1.16 M", "–"]
 
 

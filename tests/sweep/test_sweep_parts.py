@@ -15,7 +15,7 @@ from fau.sweep.progress import Progress, tail, time_left
 from fau.sweep.resources import free_gpus, plan, scrubbed_environment
 from fau.sweep.spec import Trial
 from fau.sweep.state import SweepState, read_json, trial_key
-from fau.sweep.table import Lines, LiveTable, choose, duration, summary, trial_table
+from fau.sweep.table import Lines, LiveTable, choose, summary, trial_table
 
 
 def trial(*words: str, number: int = 1, row: str = "full", replicate: str = "fold 1") -> Trial:
@@ -240,8 +240,3 @@ def test_row_names_are_not_markup() -> None:
     stream = io.StringIO()
     Console(file=stream, width=100).print(trial_table(trials, 5))
     assert "x=[1, 2]" in stream.getvalue()
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(59.4, "59 s"), (200, "3:20 min"), (7500, "2:05 h")])
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
