@@ -68,6 +68,13 @@ EXPRESSIONS: tuple[str, ...] = (
     "other",  # Aff-Wild2's eighth class: an expression that is none of the others
 )
 
+# Classes of a single-label task; the order within a set is the order of a network's outputs.
+EXPRESSION_SETS: dict[str, tuple[str, ...]] = {
+    "basic7": EXPRESSIONS[:7],
+    "affectnet8": EXPRESSIONS[:8],
+    "affwild8": (*EXPRESSIONS[:7], "other"),
+}
+
 # The owner's own division of a corpus, where there is one.
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 
@@ -81,12 +88,44 @@ def label_set(name: str) -> tuple[int, ...]:
         name: A key of ``LABEL_SETS``.
 
     Raises:
-        FauError: If no label set has that name.
+        FauError: If no label set has that name, or it is one of expressions.
     """
+    if name in EXPRESSION_SETS:
+        raise FauError(
+            f"label set '{name}' holds expressions, this needs action units ({', '.join(LABEL_SETS)}); "
+            "experiments/expression.yaml trains expressions"
+        )
     try:
         return LABEL_SETS[name]
     except KeyError:
-        raise FauError(f"label set '{name}' is unknown; choose one of {', '.join(LABEL_SETS)}") from None
+        known = ", ".join([*LABEL_SETS, *EXPRESSION_SETS])
+        raise FauError(f"label set '{name}' is unknown; choose one of {known}") from None
+
+
+def expression_set(name: str) -> tuple[str, ...]:
+    """Return the classes of a named set of expressions, in output order.
+
+    Args:
+        name: A key of ``EXPRESSION_SETS``.
+
+    Raises:
+        FauError: If no set of expressions has that name.
+    """
+    try:
+        return EXPRESSION_SETS[name]
+    except KeyError:
+        what = "holds action units" if name in LABEL_SETS else "is unknown"
+        known = ", ".join(EXPRESSION_SETS)
+        raise FauError(f"label set '{name}' {what}; set data.label_set to one of expressions: {known}") from None
+
+
+def output_labels(name: str) -> list[str]:
+    """Return the printed names of a label set, action units (``AU1``) or expressions, in output order.
+
+    Raises:
+        FauError: If no label set has that name.
+    """
+    return list(EXPRESSION_SETS[name]) if name in EXPRESSION_SETS else [au_label(au) for au in label_set(name)]
 
 
 def au_label(au: int) -> str:

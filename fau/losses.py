@@ -72,15 +72,25 @@ def masked_bce(
     return MaskedSum(torch.where(mask, loss, 0.0).sum(), mask.sum().to(loss.dtype))
 
 
-def masked_cross_entropy(logits: Tensor, target: Tensor, missing: int = -1) -> MaskedSum:
+def masked_cross_entropy(
+    logits: Tensor, target: Tensor, missing: int = -1, class_weight: Tensor | None = None, smoothing: float = 0.0
+) -> MaskedSum:
     """Cross-entropy of the coded samples of a single-label task, computed in float32 at least.
 
     Args:
         logits: (B, K), before the softmax.
         target: (B,) int64, a class or ``missing``.
         missing: The target of a sample that is not coded.
+        class_weight: (K,) factors of the classes. ``count`` is then the sum of the coded samples' factors, as torch's
+            own mean divides.
+        smoothing: Share of the target that is spread evenly over all classes, 0..1.
     """
     coded = target != missing
     logits = torch.where(coded.unsqueeze(1), _full_precision(logits), 0.0)
-    total = functional.cross_entropy(logits, target, ignore_index=missing, reduction="sum")
-    return MaskedSum(total, coded.sum().to(total.dtype))
+    weight = None if class_weight is None else class_weight.to(logits)
+    total = functional.cross_entropy(
+        logits, target, weight, ignore_index=missing, reduction="sum", label_smoothing=smoothing
+    )
+    if weight is None:
+        return MaskedSum(total, coded.sum().to(total.dtype))
+    return MaskedSum(total, torch.where(coded, weight[target.clamp(min=0)], 0.0).sum())

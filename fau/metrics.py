@@ -1,8 +1,9 @@
-"""Scores of action unit detection on whole epochs: per label, their macro means, and the counts behind them.
+"""Scores of labels on whole epochs: per label, their macro means, and the counts behind them.
 
 Rules, the same everywhere:
 
-- A score at the threshold counts as positive (``score >= threshold``).
+- An action unit's score at the threshold counts as positive (``score >= threshold``); of expressions the one with the
+  highest score does, the first of equal ones.
 - A label that is not coded is in no count.
 - A label without a coded positive is *absent*: it has no F1, no ROC-AUC and no average precision, and is in no macro
   mean, that of accuracy included. (Scoring it 0 would punish the data; scoring it 1 would reward it.)
@@ -45,7 +46,11 @@ def unique_samples(index: Ints, *arrays: npt.NDArray[np.generic]) -> tuple[npt.N
 
 
 def group_counts(
-    score: Floats, label: Ints, mask: Bools, groups: Sequence[str] | npt.NDArray[np.str_], threshold: float = 0.5
+    score: Floats,
+    label: Ints,
+    mask: Bools,
+    groups: Sequence[str] | npt.NDArray[np.str_],
+    threshold: float | None = 0.5,
 ) -> dict[str, npt.NDArray[Any]]:
     """Count hits and misses of every label within every group.
 
@@ -54,12 +59,12 @@ def group_counts(
         label: (N, L) 0 or 1 where coded.
         mask: (N, L), True where coded.
         groups: (N,) name of each sample's group, such as its subject.
-        threshold: The least score that is positive.
+        threshold: The least score that is positive; None takes each sample's highest.
 
     Returns:
         ``groups``: (G,) names, sorted; ``tp``, ``fp``, ``fn``, ``tn``: (G, L) int64.
     """
-    positive = _checked(score, label, mask) >= threshold
+    positive = _positive(_checked(score, label, mask), threshold)
     names, place = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
     truth = label == 1
 
@@ -84,22 +89,23 @@ def absent_labels(label: Ints, mask: Bools, labels: Sequence[str]) -> list[str]:
 
 
 def au_metrics(
-    score: Floats, label: Ints, mask: Bools, labels: Sequence[str], threshold: float = 0.5
+    score: Floats, label: Ints, mask: Bools, labels: Sequence[str], threshold: float | None = 0.5
 ) -> dict[str, float]:
-    """Score every label and average over labels.
+    """Score every label by itself and average over labels.
 
     Args:
         score: (N, L) probabilities.
         label: (N, L) 0 or 1 where coded.
         mask: (N, L), True where coded.
         labels: (L,) names, such as ``AU1``.
-        threshold: The least score that is positive, for F1 and accuracy.
+        threshold: The least score that is positive, for F1 and accuracy; None takes each sample's highest.
 
     Returns:
         ``f1_macro``, ``accuracy_macro``, ``roc_auc_macro`` and ``average_precision_macro``, NaN where no label
         defines them; then ``f1/AU1`` and so on, without the values that are undefined.
     """
     checked = _checked(score, label, mask)
+    decided = _positive(checked, threshold)
     absent = set(absent_labels(label, mask, labels))
     values: dict[str, dict[str, float]] = {metric: {} for metric in METRICS}
     for column, name in enumerate(labels):
@@ -107,7 +113,7 @@ def au_metrics(
         if not coded.any():
             continue
         own_score, truth = checked[coded, column], label[coded, column] == 1
-        positive = own_score >= threshold
+        positive = decided[coded, column]
         values["accuracy"][name] = np.count_nonzero(positive == truth) / len(truth)
         if name in absent:
             continue
@@ -124,6 +130,31 @@ def au_metrics(
     for metric, of_label in values.items():
         result |= {f"{metric}/{name}": float(value) for name, value in of_label.items()}
     return result
+
+
+def expression_metrics(score: Floats, label: Ints, mask: Bools, labels: Sequence[str]) -> dict[str, float]:
+    """Score a single-label task.
+
+    Args:
+        score: (N, K) probabilities.
+        label: (N, K) one-hot where coded.
+        mask: (N, K), a row True where the sample has a class.
+        labels: (K,) names of the classes.
+
+    Returns:
+        What ``au_metrics`` gives of each class against the rest, but for accuracy; ``accuracy`` over all samples;
+        ``recall/anger`` and so on of the classes that occur, and their mean ``recall_macro`` (also called balanced
+        accuracy, or UAR).
+    """
+    metrics = au_metrics(score, label, mask, labels, threshold=None)
+    metrics = {name: value for name, value in metrics.items() if not name.startswith("accuracy")}
+    coded = mask.any(axis=1)
+    right = (_positive(_checked(score, label, mask), None) & (label == 1)).any(axis=1)[coded]
+    shown = (label == 1)[coded]
+    recall = {name: float(right[of].mean()) for name, of in zip(labels, shown.T, strict=True) if of.any()}
+    metrics["accuracy"] = float(right.mean()) if len(right) else float("nan")
+    metrics["recall_macro"] = float(np.mean(list(recall.values()))) if recall else float("nan")
+    return metrics | {f"recall/{name}": value for name, value in recall.items()}
 
 
 def ranking_curve(score: Floats, truth: Bools) -> tuple[Counts64, Counts64]:
@@ -166,6 +197,15 @@ def average_precision(true_positives: Counts64, false_positives: Counts64) -> fl
     new_positives = np.diff(true_positives, prepend=0)
     precision = true_positives / (true_positives + false_positives)
     return float((new_positives * precision).sum() / true_positives[-1])
+
+
+def _positive(score: npt.NDArray[np.float64], threshold: float | None) -> Bools:
+    """Return (N, L), True where a label is called present."""
+    if threshold is not None:
+        return score >= threshold
+    positive = np.zeros(score.shape, dtype=bool)
+    positive[np.arange(len(score)), score.argmax(axis=1)] = True
+    return positive
 
 
 def _checked(score: Floats, label: Ints, mask: Bools) -> npt.NDArray[np.float64]:

@@ -296,15 +296,18 @@ def _drop_averaging(trainer: Trainer) -> None:
 
 
 def _write_predictions(fold: Fold) -> None:
-    arrays: dict[str, Any] = {"labels/au": np.array(fold.record["labels"], dtype=np.str_)}
+    task = fold.module.task
+    labels = np.array(fold.record["labels"], dtype=np.str_)
+    arrays: dict[str, Any] = {f"labels/{task}": labels}
     for stage, kept in fold.module.evaluated.items():
         arrays |= {f"{stage}/{name}": value for name, value in kept.items()}
     fold.run.write_arrays("predictions.npz", arrays)
     test = fold.module.evaluated["test"]
     groups = fold.datamodule.groups[test["index"]]
-    counts = group_counts(test["au/score"], test["au/label"], test["au/mask"], groups, fold.record["threshold"])
-    threshold = np.array(fold.record["threshold"])
-    fold.run.write_arrays("counts.npz", counts | {"labels": arrays["labels/au"], "threshold": threshold})
+    score, label, mask = (test[f"{task}/{name}"] for name in ("score", "label", "mask"))
+    counts = group_counts(score, label, mask, groups, fold.module.threshold)
+    threshold = np.array(np.nan if fold.module.threshold is None else fold.module.threshold)
+    fold.run.write_arrays("counts.npz", counts | {"labels": labels, "threshold": threshold})
 
 
 def _now() -> str:

@@ -12,11 +12,13 @@ from rich.table import Table
 
 from fau.units import duration
 
-COLUMNS = {"f1": "F1", "accuracy": "accuracy", "roc_auc": "ROC-AUC", "average_precision": "avg. precision"}
+RANKED = {"roc_auc": "ROC-AUC", "average_precision": "avg. precision"}
+COLUMNS = {"au": {"f1": "F1", "accuracy": "accuracy"} | RANKED, "expression": {"f1": "F1", "recall": "recall"} | RANKED}
+HEADINGS = {"au": "AU", "expression": "expression"}
 
 
 def print_run(record: Mapping[str, Any], path: Path) -> None:
-    """Print the test metrics of a finished run, one row an AU, and what chose the checkpoint.
+    """Print the test metrics of a finished run, one row a label, and what chose the checkpoint.
 
     Args:
         record: The run record.
@@ -25,15 +27,19 @@ def print_run(record: Mapping[str, Any], path: Path) -> None:
     metrics: Mapping[str, float] = record["metrics"]
     title = f"{record['name']}, test fold {record['fold']} of {record['folds']} ({record['crop_set']['name']})"
     table = Table(title=title, title_justify="left")
-    table.add_column("AU")
-    for heading in COLUMNS.values():
+    task = record.get("task", "au")
+    columns = COLUMNS[task]
+    table.add_column(HEADINGS[task])
+    for heading in columns.values():
         table.add_column(heading, justify="right")
     for label in record["labels"]:
-        table.add_row(label, *(_number(metrics.get(f"test/{key}/{label}")) for key in COLUMNS))
+        table.add_row(label, *(_number(metrics.get(f"test/{key}/{label}")) for key in columns))
     table.add_section()
-    table.add_row("mean", *(_number(metrics.get(f"test/{key}_macro")) for key in COLUMNS), style="bold")
+    table.add_row("mean", *(_number(metrics.get(f"test/{key}_macro")) for key in columns), style="bold")
     console = Console()
     console.print(table)
+    if "test/accuracy" in metrics:
+        console.print(f"accuracy over all frames: {_number(metrics['test/accuracy'])}", highlight=False)
     chosen = {
         "val": f"epoch {record['best_epoch'] + 1} of {record['epochs']}, chosen on validation subjects",
         "test": f"epoch {record['best_epoch'] + 1} of {record['epochs']}, CHOSEN ON THE TEST FOLD",

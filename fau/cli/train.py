@@ -152,7 +152,8 @@ def run_fold(args: Sequence[str]) -> int:
         **{key: config[key] for key in ("experiment", "name", "fold", "seed", "published")},
         **{"run_id": identity, "deciding": deciding, "config": config},
         **_data_record(datamodule),
-        **{"threshold": built["model"].threshold, "allow_upsample": built["model"].transform.allow_upsample},
+        **{"task": built["model"].task, "threshold": built["model"].threshold},
+        **{"allow_upsample": built["model"].transform.allow_upsample},
         **{"precision": precision, "devices": config["trainer"]["devices"], "warnings": []},
         **{"attempt": _attempts(run) + 1 if config["rerun"] else 1},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from fau.data.split import Split, Validation, split_fold
 from fau.data.targets import Targets, read_targets
 from fau.data.weights import Weights
 from fau.errors import FauError
-from fau.labels import au_label, label_set
+from fau.labels import output_labels
 from fau.synthetic.cache import default_cropset
 from fau.synthetic.recipe import RECIPES
 
@@ -33,7 +34,8 @@ class FaceDataModule(LightningDataModule):
     Args:
         crop_set: A synthetic corpus by its recipe's name, drawn on demand and cached (synthetic, synthetic-quick,
             synthetic-tiny), or the path of a crop set.
-        label_set: The action units to train, by the name of their set: bp4d12, disfa8, affwild12, synthetic18.
+        label_set: What to train, by the name of its set: action units (bp4d12, disfa8, disfa12, affwild12,
+            synthetic18) or, with a module for expressions, basic7, affectnet8 or affwild8.
         protocol: How groups are divided: kfold (even label counts), consecutive, a published division by name, or the
             path of a .json file that lists the groups of each fold.
         folds: Number of folds; null takes the protocol's own, which is 5 for kfold and consecutive.
@@ -48,11 +50,13 @@ class FaceDataModule(LightningDataModule):
         num_workers: Processes that load batches, for each training process; null chooses by cores and accelerator.
         augment: Augmentation of training crops: a recipe (default, geometry, flip), the path of a pipeline saved by
             albumentations, or null for none.
-        undersample: What is cut in training, drawn anew each epoch: none, classes (frames that show only common action
-            units, or none), expressions (common expressions, to even sets; frames without one are left out).
+        undersample: What is cut in training, drawn anew each epoch: none, classes (of the label set: frames that show
+            only common action units, or none; or common expressions, to even sets), expressions (the same by expression
+            where action units are trained; frames without one are left out).
         undersample_ratio: How far to cut, as a multiple of the rarest label's count; 1 cuts most.
-        weights: Weights of the positives against imbalance: none, balanced (coded / (2 positives)) or inverse (in
-            inverse proportion to the rate, their sum being the number of labels).
+        weights: Weights against imbalance: none, balanced (coded / (2 positives) of an action unit's positives, coded /
+            (K positives) of one of K expressions) or inverse (in inverse proportion to the rate, their sum being the
+            number of labels).
         weights_from: Counts behind the weights: natural (the training groups) or sampled (what undersampling keeps of
             them, in expectation over epochs); null takes sampled when undersampling is on.
         occurrence_threshold: Least intensity, 1..5, that counts as present; null takes occurrence as the crop set
@@ -105,14 +109,9 @@ class FaceDataModule(LightningDataModule):
     # What a run needs to know before and after training ---------------------------------------------------------------
 
     @property
-    def aus(self) -> tuple[int, ...]:
-        """Action units of the label set, in output order; known before any data is read."""
-        return label_set(self.label_set)
-
-    @property
     def labels(self) -> list[str]:
-        """Printed names of the action units, such as ``AU1``, in output order."""
-        return [au_label(au) for au in self.aus]
+        """Printed names of the label set, such as ``AU1`` or ``happiness``, in output order."""
+        return output_labels(self.label_set)
 
     @property
     def fold_count(self) -> int:
@@ -148,10 +147,22 @@ class FaceDataModule(LightningDataModule):
         split = split_fold(
             self.cropset, self._protocol, self.fold, self.seed, self.validation, self.validation_share, self.holdout
         )
+        if self.targets.single:
+            split = self._with_class(split)
         self.plan = TrainingPlan.make(
             self.targets, split.train, self.undersample, self.undersample_ratio, self.seed, self.fold
         )
         self.split: Split = split  # last: it says that all is set up
+
+    def _with_class(self, split: Split) -> Split:
+        """Leave out of every part the crops that show no class of the label set, as single-label practice does."""
+        coded = self.targets.coded[:, 0]
+        parts = {name: getattr(split, name) for name in ("train", "val", "test", "holdout")}
+        kept = {name: rows[coded[rows]] for name, rows in parts.items()}
+        for name, rows in parts.items():
+            if len(rows) and not len(kept[name]):
+                raise FauError(f"the {name} part of fold {self.fold} shows no class of label set '{self.label_set}'")
+        return replace(split, **kept)
 
     def positive_weights(self) -> NDArray[np.float32] | None:
         """Return the weights, float32 (L,), from coded labels of the fold's training groups; None without weighting.
@@ -174,7 +185,7 @@ class FaceDataModule(LightningDataModule):
         return {
             "crop_set": self.cropset.id,
             "label_set": self.label_set,
-            "aus": list(self.aus),
+            "labels": self.labels,
             "occurrence_threshold": self.occurrence_threshold or self.cropset.info.occurrence_threshold,
             "protocol": self._protocol.describe(),
             "fold": self.fold,

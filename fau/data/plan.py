@@ -43,24 +43,26 @@ class TrainingPlan:
         Args:
             targets: Labels of the whole crop set.
             rows: Manifest rows of the training part.
-            undersample: ``none``, ``classes`` (``undersample_labels`` on the action units) or ``expressions``
-                (``undersample_classes`` on the expressions).
+            undersample: ``none``, ``classes`` (of the label set: ``undersample_labels`` on action units,
+                ``undersample_classes`` on expressions) or ``expressions`` (``undersample_classes`` on all expressions).
             ratio: How far to cut, as a multiple of the rarest label's count.
             seed: Seed of the run.
             fold: Fold of the run.
 
         Raises:
-            FauError: If an action unit has no positive among ``rows``, or no row has an expression to undersample by.
+            FauError: If a label has no positive among ``rows``, or no row has an expression to undersample by.
         """
-        for label, count in zip(targets.labels, (targets.au[rows] > 0).sum(0), strict=True):
+        for label, count in zip(targets.labels, (targets.present[rows] > 0).sum(0), strict=True):
             if not count:
                 raise FauError(
                     f"{label} has no positive in the training part of fold {fold}; use a label set without it, "
                     "fewer folds or more groups"
                 )
         plan: Undersampling | None = None
-        if undersample == "classes":
-            plan = undersample_labels(targets.au[rows] > 0, targets.au_mask[rows], ratio)
+        if undersample == "classes" and targets.single:
+            plan = undersample_classes(np.where(targets.coded[rows, 0], targets.present[rows].argmax(1), -1), ratio)
+        elif undersample == "classes":
+            plan = undersample_labels(targets.present[rows] > 0, targets.coded[rows], ratio)
         elif undersample == "expressions":
             if not (targets.expression[rows] >= 0).any():
                 raise FauError("undersample: expressions needs expressions, but the training part has none; set none")
@@ -73,19 +75,19 @@ class TrainingPlan:
         return np.ones(len(self.rows)) if cut is None else cut.share
 
     def counts(self, source: WeightsFrom) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return positives and coded samples of each action unit, (L,) each.
+        """Return positives and coded samples of each label, (L,) each.
 
         Args:
             source: ``natural`` counts the training part, ``sampled`` what an epoch keeps of it in expectation.
         """
         share = np.ones(len(self.rows)) if source == "natural" else self._share
-        return share @ self.targets.au[self.rows], share @ self.targets.au_mask[self.rows]
+        return share @ self.targets.present[self.rows], share @ self.targets.coded[self.rows]
 
     def weights(self, kind: Weights, source: WeightsFrom) -> NDArray[np.float32] | None:
         """Return the weights of the positives, (L,), or None for ``none``.
 
         Raises:
-            FauError: If what undersampling keeps holds no positive of an action unit.
+            FauError: If what undersampling keeps holds no positive of a label.
         """
         if kind == "none":
             return None
@@ -93,7 +95,9 @@ class TrainingPlan:
         for label, count in zip(self.targets.labels, positives, strict=True):
             if not count:
                 raise FauError(f"undersampling keeps no positive of {label}; set weights_from: natural or another rule")
-        return (balanced_weights if kind == "balanced" else inverse_weights)(positives, coded)
+        if kind == "inverse":
+            return inverse_weights(positives, coded)
+        return balanced_weights(positives, coded, parts=len(positives) if self.targets.single else 2)
 
     def kept(self) -> dict[str, dict[str, float]]:
         """Return frames and positives of each label in all and in an epoch, in expectation.
@@ -106,7 +110,7 @@ class TrainingPlan:
         counts = {"frames": {"of": float(len(self.rows)), "kept": float(self.draw.size)}}
         pairs = zip(self.targets.labels, of.tolist(), kept.tolist(), strict=True)
         counts |= {label: {"of": a, "kept": round(b, 2)} for label, a, b in pairs}
-        if self.undersample == "expressions":
+        if self.undersample == "expressions" and not self.targets.single:
             for code, name in enumerate(EXPRESSIONS):
                 shown = self.targets.expression[self.rows] == code
                 if shown.any():
@@ -114,7 +118,7 @@ class TrainingPlan:
         return counts
 
     def kept_in(self, epoch: int) -> dict[str, int]:
-        """Return frames and positives of each action unit that one epoch, counted from 0, draws."""
+        """Return frames and positives of each label that one epoch, counted from 0, draws."""
         rows = self.draw.chosen(epoch)
-        positives = self.targets.au[rows].sum(0).astype(int).tolist()
+        positives = self.targets.present[rows].sum(0).astype(int).tolist()
         return {"frames": len(rows)} | dict(zip(self.targets.labels, positives, strict=True))

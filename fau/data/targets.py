@@ -12,41 +12,47 @@ from torch import Tensor
 
 from fau.crops.store import CropSet
 from fau.errors import FauError
-from fau.labels import EXPRESSIONS, au_column, au_label, intensity_column, label_set
+from fau.labels import (
+    EXPRESSION_SETS,
+    EXPRESSIONS,
+    au_column,
+    au_label,
+    expression_set,
+    intensity_column,
+    label_set,
+    output_labels,
+)
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels of all N crops of a crop set, L action units wide.
+    """Labels of all N crops of a crop set, L labels of a label set wide.
 
     Attributes:
-        aus: The label set's action units, in output order.
-        au: Occurrence, float32 (N, L): 1 present, 0 absent or not coded.
-        au_mask: bool (N, L), True where occurrence is coded.
-        intensity: float32 (N, L), 0..5, 0 where not coded.
-        intensity_mask: bool (N, L), True where intensity is coded.
+        labels: Printed names of the label set, such as ``AU1`` or ``happiness``, in output order.
+        present: float32 (N, L): 1 present, 0 absent or not coded; one-hot for a set of expressions.
+        coded: bool (N, L), True where that is coded. A frame whose class is not in a set of expressions is not coded.
+        single: Whether each sample has one label at most: a set of expressions.
+        intensity: float32 (N, A), 0..5, 0 where not coded; A = 0 for a set of expressions.
+        intensity_mask: bool (N, A), True where intensity is coded.
         expression: int64 (N,), position in ``fau.labels.EXPRESSIONS``, -1 = none.
         valence_arousal: float32 (N, 2), -1..1, NaN = none.
     """
 
-    aus: tuple[int, ...]
-    au: NDArray[np.float32]
-    au_mask: NDArray[np.bool_]
+    labels: list[str]
+    present: NDArray[np.float32]
+    coded: NDArray[np.bool_]
+    single: bool
     intensity: NDArray[np.float32]
     intensity_mask: NDArray[np.bool_]
     expression: NDArray[np.int64]
     valence_arousal: NDArray[np.float32]
 
-    @property
-    def labels(self) -> list[str]:
-        """Printed names of the action units, such as ``AU1``, in output order."""
-        return [au_label(au) for au in self.aus]
-
     def take(self, indices: NDArray[np.int64]) -> dict[str, Tensor]:
         """Return the labels of some crops as tensors, under the names that a batch uses."""
         arrays = {
-            "au": self.au,
-            "au_mask": self.au_mask,
+            "label": self.present,
+            "label_mask": self.coded,
             "intensity": self.intensity,
             "intensity_mask": self.intensity_mask,
             "expression": self.expression,
@@ -60,15 +66,40 @@ def read_targets(cropset: CropSet, label_set_name: str, occurrence_threshold: in
 
     Args:
         cropset: Where to read.
-        label_set_name: A name in ``fau.labels.LABEL_SETS``.
+        label_set_name: A name in ``fau.labels.LABEL_SETS`` or ``EXPRESSION_SETS``.
         occurrence_threshold: Least intensity, 1..5, that counts as present; None takes occurrence as the crop set
             has it. With another threshold than the crop set's own, occurrence is made from intensity, and is not coded
             where intensity is not.
 
     Raises:
         FauError: If the crop set lacks an action unit of the label set, or its intensities where they are needed, or
-            has an expression that is not in the vocabulary.
+            has no expression of the label set, or one that is not in the vocabulary.
     """
+    expression = _expressions(cropset)
+    valence_arousal = _columns(cropset.manifest, ["valence", "arousal"])
+    if label_set_name in EXPRESSION_SETS:
+        present = _one_hot(cropset, expression, label_set_name)
+        coded = np.repeat(present.any(1, keepdims=True), present.shape[1], 1)
+        none = np.zeros((len(present), 0), np.float32)
+        labels = output_labels(label_set_name)
+        return Targets(labels, present, coded, True, none, none.astype(bool), expression, valence_arousal)
+    occurrence, intensity = _occurrence(cropset, label_set_name, occurrence_threshold)
+    return Targets(
+        labels=output_labels(label_set_name),
+        present=np.nan_to_num(occurrence, nan=0.0),
+        coded=~np.isnan(occurrence),
+        single=False,
+        intensity=np.nan_to_num(intensity, nan=0.0),
+        intensity_mask=~np.isnan(intensity),
+        expression=expression,
+        valence_arousal=valence_arousal,
+    )
+
+
+def _occurrence(
+    cropset: CropSet, label_set_name: str, occurrence_threshold: int | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return occurrence and intensity of a label set's action units, (N, A) each, NaN where not coded."""
     aus = label_set(label_set_name)
     name = cropset.info.name
     for au in aus:
@@ -91,20 +122,30 @@ def read_targets(cropset: CropSet, label_set_name: str, occurrence_threshold: in
                     f"{occurrence_threshold} cannot be applied; leave it out to take occurrence as coded"
                 )
         occurrence = np.where(np.isnan(intensity), np.nan, intensity >= occurrence_threshold).astype(np.float32)
+    return occurrence, intensity
+
+
+def _expressions(cropset: CropSet) -> NDArray[np.int64]:
+    """Return positions in ``EXPRESSIONS``, (N,), -1 = none."""
     expression = cropset.manifest["expression"]
     unknown = sorted(set(expression.drop_nulls().unique()) - set(EXPRESSIONS))
     if unknown:
-        raise FauError(f"crop set '{name}' has the unknown expression '{unknown[0]}'; known: {', '.join(EXPRESSIONS)}")
+        known = ", ".join(EXPRESSIONS)
+        raise FauError(f"crop set '{cropset.info.name}' has the unknown expression '{unknown[0]}'; known: {known}")
     codes = expression.replace_strict({e: i for i, e in enumerate(EXPRESSIONS)}, default=-1, return_dtype=pl.Int64)
-    return Targets(
-        aus=aus,
-        au=np.nan_to_num(occurrence, nan=0.0),
-        au_mask=~np.isnan(occurrence),
-        intensity=np.nan_to_num(intensity, nan=0.0),
-        intensity_mask=~np.isnan(intensity),
-        expression=codes.to_numpy().copy(),
-        valence_arousal=_columns(cropset.manifest, ["valence", "arousal"]),
-    )
+    return codes.to_numpy().copy()
+
+
+def _one_hot(cropset: CropSet, expression: NDArray[np.int64], label_set_name: str) -> NDArray[np.float32]:
+    """Return the classes of a set of expressions, float32 (N, K), a row of zeros where none of them is shown."""
+    wanted = np.array([EXPRESSIONS.index(name) for name in expression_set(label_set_name)])
+    present: NDArray[np.float32] = (expression[:, None] == wanted).astype(np.float32)
+    if not present.any():
+        raise FauError(
+            f"crop set '{cropset.info.name}' has no expressions, which label set '{label_set_name}' asks for; "
+            "choose a label set of action units"
+        )
+    return present
 
 
 def _columns(manifest: pl.DataFrame, names: list[str]) -> NDArray[np.float32]:

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 Weights = Literal["none", "balanced", "inverse"]
 
 
-def balanced_weights(positives: NDArray[np.float64], coded: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return N / (2 N_pos) of each label: the positive half of the usual balanced class weight.
+def balanced_weights(positives: NDArray[np.float64], coded: NDArray[np.float64], parts: int = 2) -> NDArray[np.float32]:
+    """Return the usual balanced class weight of each label, N / (parts N_pos).
 
     Args:
         positives: Shape (L,), coded positives of each label, above 0; may be expected counts.
         coded: Shape (L,), coded samples of each label.
+        parts: Classes that share the samples: 2 for an action unit (present, absent), L for expressions.
     """
-    return (coded / (2.0 * positives)).astype(np.float32)
+    return (coded / (parts * positives)).astype(np.float32)
 
 
 def inverse_weights(positives: NDArray[np.float64], coded: NDArray[np.float64]) -> NDArray[np.float32]:

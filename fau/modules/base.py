@@ -15,6 +15,7 @@ from torch import Tensor
 from fau.data.datamodule import FaceDataModule
 from fau.data.transform import BatchTransform
 from fau.errors import FauError
+from fau.losses import MaskedSum
 from fau.metrics import MONITOR, unique_samples
 from fau.nets.output import Net, NetOutput
 
@@ -37,6 +38,9 @@ class FaceModule(LightningModule):
         compile: Compile the network by ``torch.compile``.
         allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked.
     """
+
+    task: str  # what it trains: the first part of the names of its arrays
+    threshold: float | None = None  # least score that counts as present; None: the highest of a sample does
 
     def __init__(
         self,
@@ -84,6 +88,14 @@ class FaceModule(LightningModule):
     def metrics(self, arrays: Arrays) -> dict[str, float]:
         """Return the metrics of a part from its arrays, one row a sample in manifest order."""
         raise NotImplementedError
+
+    def union_mean(self, loss: MaskedSum) -> Tensor:
+        """Return a loss's mean over the union batch's coded labels; ranks may hold different numbers of them."""
+        if self.trainer.world_size == 1:
+            return loss.mean()
+        count = loss.count.clone()
+        torch.distributed.all_reduce(count)
+        return loss.mean(over=count / self.trainer.world_size)  # DDP averages the gradients of its ranks
 
     # One step for all stages ------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ class AUDetection(FaceModule):
         allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked in reports.
     """
 
+    task = "au"
     positive_weight: Tensor | None
     label_weight: Tensor | None
 
@@ -47,7 +48,7 @@ class AUDetection(FaceModule):
     ) -> None:
         self.labels = [au_label(au) for au in _label_set(label_set)]
         super().__init__(net, len(self.labels), optimizer, scheduler, channels_last, compile, allow_upsample)
-        self.threshold = threshold
+        self.threshold: float = threshold
         # Not persistent: weights belong to the fold's training part and not to the trained network.
         self.register_buffer("positive_weight", None, persistent=False)
         self.register_buffer("label_weight", None, persistent=False)
@@ -63,20 +64,15 @@ class AUDetection(FaceModule):
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:
         """Return the mean over the union batch's coded labels."""
-        loss = masked_bce(output.logits, batch["au"], batch["au_mask"], self.positive_weight, self.label_weight)
-        if self.trainer.world_size == 1:
-            return loss.mean()
-        # DDP averages gradients over ranks, which may hold different numbers of coded labels.
-        count = loss.count.clone()
-        torch.distributed.all_reduce(count)
-        return loss.mean(over=count / self.trainer.world_size)
+        loss = masked_bce(output.logits, batch["label"], batch["label_mask"], self.positive_weight, self.label_weight)
+        return self.union_mean(loss)
 
     def arrays(self, output: NetOutput, batch: Batch) -> dict[str, Tensor]:
         """Keep scores, labels and masks."""
         return {
             "au/score": output.scores,
-            "au/label": torch.where(batch["au_mask"], batch["au"], 0).to(torch.int8),
-            "au/mask": batch["au_mask"],
+            "au/label": torch.where(batch["label_mask"], batch["label"], 0).to(torch.int8),
+            "au/mask": batch["label_mask"],
         }
 
     def metrics(self, arrays: Arrays) -> dict[str, float]:

@@ -44,6 +44,11 @@ class Experiment:
         return self.rows[0]
 
     @property
+    def noun(self) -> str:
+        """What a label is: ``action unit`` or ``expression``."""
+        return "expression" if self.reference.runs[0]["task"] == "expression" else "action unit"
+
+    @property
     def absent(self) -> tuple[str, ...]:
         """Labels without a coded positive in the reference's test parts."""
         return self.reference.absent

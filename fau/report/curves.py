@@ -88,7 +88,7 @@ def _mean_curve(runs: list[dict[str, list[float | None]]], key: str) -> tuple[li
 
 
 def precision_recall(experiment: Experiment) -> list[View]:
-    """One view an action unit, and their mean: precision at each recall, averaged over runs; the operating point."""
+    """One view a label, and their mean: precision at each recall, averaged over runs; the operating point."""
     rows = [(index, row) for index, row in enumerate(experiment.rows) if row.ranking is not None]
     if not rows:
         return []
@@ -131,7 +131,7 @@ def precision_recall(experiment: Experiment) -> list[View]:
         _style_curves(figure)
         figure.update_xaxes(title_text="recall, %", range=[0, 101])
         figure.update_yaxes(title_text="precision, %", range=[0, 101], automargin=True)
-        views.append(View("mean of action units" if label == "mean" else label, figure))
+        views.append(View(f"mean of {experiment.noun}s" if label == "mean" else label, figure))
     return views
 
 

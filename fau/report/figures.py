@@ -135,7 +135,7 @@ def _error(value: list[float], low: list[float], high: list[float], colour: str)
 
 
 def heat_maps(experiment: Experiment) -> list[View]:
-    """F1 of each action unit in each row, and its difference to the reference."""
+    """F1 of each label in each row, and its difference to the reference."""
     views = [View("F1", _heat_map(experiment, experiment.rows, difference=False))]
     compared = [row for row in experiment.rows if row.comparison is not None]
     if compared:
@@ -165,7 +165,9 @@ def _heat_map(experiment: Experiment, rows: list[Row], difference: bool) -> go.F
                 lines.append("no positive coded" if interval else "not a label of this row")
             else:
                 lines.append(f"{'Δ F1' if difference else 'F1'} {cell[-1]} {bracket(interval, difference)}")
-                lines += [f"p = {p_text(p)} (Holm over AUs and rows)".replace("= <", "<")] if against else []
+                lines += (
+                    [f"p = {p_text(p)} (Holm over {experiment.noun}s and rows)".replace("= <", "<")] if against else []
+                )
                 lines += [interval.note] if interval.note else []
             hover.append("<br>".join(lines))
         values.append(value)

@@ -112,22 +112,22 @@ def _load(directory: RunDirectory) -> Run:
         groups, labels = tuple(map(str, stored["groups"])), tuple(map(str, stored["labels"]))
         if counts.shape[:2] != (len(groups), len(labels)) or not groups or not labels:
             raise ValueError(f"{counts.shape[:2]} counts for {len(groups)} groups and {len(labels)} labels")
-        ranking = _ranking(directory, labels)
+        ranking = _ranking(directory, labels, str(record.get("task", "au")))
     except (FauError, KeyError, ValueError) as error:
         reason = str(error) if isinstance(error, FauError) else f"'{directory.path / 'counts.npz'}': {error}"
         return Run(directory.path, record, "unreadable", epochs=epochs, fault=reason)
     return Run(directory.path, record, status, groups, labels, counts, ranking, epochs, fault)
 
 
-def _ranking(directory: RunDirectory, labels: tuple[str, ...]) -> Ranking | None:
+def _ranking(directory: RunDirectory, labels: tuple[str, ...], task: str) -> Ranking | None:
     if not (directory.path / "predictions.npz").exists():
         return None
     stored = directory.arrays("predictions.npz")
-    if "test/au/score" not in stored:
+    if f"test/{task}/score" not in stored:
         return None
-    if "labels/au" in stored and tuple(map(str, stored["labels/au"])) != labels:
+    if f"labels/{task}" in stored and tuple(map(str, stored[f"labels/{task}"])) != labels:
         raise FauError(f"'{directory.path}': predictions and counts name different labels; train it again with --rerun")
-    return rank(stored["test/au/score"], stored["test/au/label"], stored["test/au/mask"])
+    return rank(*(stored[f"test/{task}/{name}"] for name in ("score", "label", "mask")))
 
 
 def _epochs(directory: RunDirectory) -> tuple[dict[str, list[float | None]], str]:

@@ -67,6 +67,7 @@ def _section(index: int, report: Report, experiment: Experiment, folder: Path) -
         },
         "scores": scores,
         "labels": tables.label_table(experiment),
+        "noun": experiment.noun,
         "costs": tables.run_table(experiment),
         "published": tables.published_table(experiment),
         "runs": [_run_line(run, folder) for run in experiment.runs],

@@ -57,7 +57,7 @@ class Row:
         fold_mean: Macro F1 of each run, averaged: the literature's number.
         fold_values: Macro F1 of each run, seed by seed.
         label_fold_mean: F1 per label, averaged over runs.
-        accuracy: Pooled accuracy, averaged over labels.
+        accuracy: Pooled accuracy, averaged over labels; of expressions the share of frames with the right one.
         ranking: Threshold-free scores averaged over runs.
         comparison: Against the reference; None for the reference itself and where nothing can be compared.
         marks: Marks that the row carries in every table, keys of ``MARKS``.
@@ -164,7 +164,7 @@ def build_row(name: str, all_runs: list[Run], notes: list[str]) -> Row | None:
         fold_mean=float(np.nanmean(values)) if not np.all(np.isnan(values)) else float("nan"),
         fold_values=values,
         label_fold_mean=label_mean,
-        accuracy=_accuracy(counts, estimate),
+        accuracy=_accuracy(counts, estimate, runs[0]["task"] == "expression"),
         ranking=average(kept) if len(kept) == len(runs) else None,
     )
     if any(run["selection"] == "test" for run in runs):
@@ -179,8 +179,11 @@ def build_row(name: str, all_runs: list[Run], notes: list[str]) -> Row | None:
     return row
 
 
-def _accuracy(counts: NDArray[np.int64], estimate: Estimate) -> float:
-    """Pooled accuracy, averaged over the labels that macro F1 is averaged over."""
+def _accuracy(counts: NDArray[np.int64], estimate: Estimate, single: bool) -> float:
+    """Pooled accuracy: of a single-label task the share of right samples, else the mean of macro F1's labels."""
+    if single:
+        hits, samples = counts[..., 0].sum(), counts[..., 0].sum() + counts[..., 2].sum()
+        return float(hits / samples) if samples else float("nan")
     present = ~np.isnan([label.value for label in estimate.labels])
     return float(macro_mean(accuracy(counts.sum(1)).mean(0)[present])) if present.any() else float("nan")
 

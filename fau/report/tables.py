@@ -130,7 +130,7 @@ def run_table(experiment: Experiment) -> Table:
     table = Table("Runs", headings, [])
     for row in experiment.rows:
         rate = row.images_per_second
-        thresholds = sorted({str(run["threshold"]) for run in row.runs})
+        thresholds = sorted({NONE if run["threshold"] is None else str(run["threshold"]) for run in row.runs})
         cells = [row_label(row), str(len(row.groups)), f"{len(row.folds)} of {row.expected_folds}", str(len(row.seeds))]
         cells += [", ".join(thresholds), count(row.parameters), NONE if rate is None else f"{rate:,.0f}"]
         table.rows.append([*cells, time_text(row.seconds)])
@@ -138,8 +138,8 @@ def run_table(experiment: Experiment) -> Table:
 
 
 def label_table(experiment: Experiment) -> Table:
-    """Pooled F1 of each action unit, and its difference to the reference where there is one."""
-    table = Table("F1 of each action unit, pooled over test folds", ["row", *experiment.labels, "mean"], [])
+    """Pooled F1 of each label, and its difference to the reference where there is one."""
+    table = Table(f"F1 of each {experiment.noun}, pooled over test folds", ["row", *experiment.labels, "mean"], [])
     starred = False
     for row in experiment.rows:
         known = dict(zip(row.labels, row.estimate.labels, strict=True))
@@ -160,8 +160,8 @@ def label_table(experiment: Experiment) -> Table:
         table.rows.append(cells)
     if len(experiment.rows) > 1:
         table.notes.append(
-            "Δ: F1 less that of the reference. *: p < 0.05 by the paired swap test, Holm over action units and rows "
-            "(the mean: over rows)." + ("" if starred else " None is.")
+            "Δ: F1 less that of the reference. *: p < 0.05 by the paired swap test, Holm over "
+            f"{experiment.noun}s and rows (the mean: over rows)." + ("" if starred else " None is.")
         )
     return table
 
@@ -197,8 +197,8 @@ def _published_cell(key: str, value: Any) -> str:
 def notes(experiment: Experiment, level: float) -> list[str]:
     """Say what the numbers of the score table are."""
     sentences = [
-        "Scores are percent. F1 of an action unit is from TP, FP and FN pooled over the test folds; macro F1 is the "
-        "mean over action units. The mean of folds, as papers give it, is another number.",
+        f"Scores are percent. F1 of an {experiment.noun} is from TP, FP and FN pooled over the test folds; macro F1 is "
+        f"the mean over {experiment.noun}s. The mean of folds, as papers give it, is another number.",
         f"{100 * level:.0f} % intervals and tests are over subjects and treat the trained models as fixed: they speak "
         "of other subjects, not of other trainings.",
     ]

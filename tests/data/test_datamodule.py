@@ -34,8 +34,8 @@ def test_batch_has_the_keys_types_and_shapes_of_the_contract(make_data: Make) ->
     batch = next(iter(make_data(landmarks="68").train_dataloader()))
     assert {key: (value.dtype, tuple(value.shape)) for key, value in batch.items()} == {
         "image": (torch.uint8, (16, 24, 24, 3)),
-        "au": (torch.float32, (16, 12)),
-        "au_mask": (torch.bool, (16, 12)),
+        "label": (torch.float32, (16, 12)),
+        "label_mask": (torch.bool, (16, 12)),
         "intensity": (torch.float32, (16, 12)),
         "intensity_mask": (torch.bool, (16, 12)),
         "expression": (torch.int64, (16,)),
@@ -54,8 +54,8 @@ def test_batches_hold_what_the_crop_set_holds(make_data: Make, cropset: CropSet)
         np.testing.assert_array_equal(batch["landmarks"], to_49(to_68(cropset.landmarks(rows))))
         au1 = cropset.manifest["au01"].to_list()
         for i, row in enumerate(rows):
-            assert bool(batch["au_mask"][i, 0]) == (au1[row] is not None)
-            assert int(batch["au"][i, 0]) == (au1[row] or 0)
+            assert bool(batch["label_mask"][i, 0]) == (au1[row] is not None)
+            assert int(batch["label"][i, 0]) == (au1[row] or 0)
 
 
 def test_every_test_sample_comes_once_and_in_order(make_data: Make) -> None:
@@ -140,7 +140,7 @@ def test_expressions_are_undersampled_to_even_sets(make_data: Make) -> None:
 def test_weights_come_from_coded_training_labels_only(make_data: Make) -> None:
     data = make_data(weights="balanced")
     rows = data.split.train
-    labels, mask = data.targets.au[rows], data.targets.au_mask[rows]
+    labels, mask = data.targets.present[rows], data.targets.coded[rows]
     np.testing.assert_allclose(data.positive_weights(), mask.sum(0) / (2 * labels.sum(0)), rtol=1e-6)
     assert make_data().positive_weights() is None
     inverse = make_data(weights="inverse").positive_weights()
@@ -221,15 +221,15 @@ def test_a_synthetic_corpus_goes_by_its_name(tiny_cropset: Path) -> None:
         **{"train": 4, "val": 2, "test": 3, "holdout": 0}
     }
     batch = next(iter(data.test_dataloader()))
-    assert batch["au"].shape[1] == 18
+    assert batch["label"].shape[1] == 18
 
 
 def test_occurrence_follows_another_threshold(make_data: Make) -> None:
     usual, strict = make_data(), make_data(occurrence_threshold=4)
     intensity, mask = strict.targets.intensity, strict.targets.intensity_mask
-    np.testing.assert_array_equal(strict.targets.au, (intensity >= 4) & mask)
-    np.testing.assert_array_equal(strict.targets.au_mask, mask)
-    assert strict.targets.au.sum() < usual.targets.au.sum()
+    np.testing.assert_array_equal(strict.targets.present, (intensity >= 4) & mask)
+    np.testing.assert_array_equal(strict.targets.coded, mask)
+    assert strict.targets.present.sum() < usual.targets.present.sum()
     assert strict.describe() != usual.describe()
     assert make_data(occurrence_threshold=2).describe() == usual.describe(), "it is the crop set's own"
 
