@@ -13,6 +13,7 @@ os.environ.setdefault("WANDB_SILENT", "true")  # read at import; what this progr
 os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its crash reports would go online without a key, too
 
 import wandb
+import yaml
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_info
 
@@ -30,6 +31,29 @@ def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
     if named in ("online", "offline", "disabled"):
         return named  # type: ignore[return-value]
     return "online" if has_key() else "offline"
+
+
+def agent_row(name: str) -> str:
+    """Return a row's name with what a W&B agent varies, so that configurations of one sweep are not one row.
+
+    ``fau-sweep`` names its trials itself; an agent only passes parameters, which it also writes to a file. Folds, seeds
+    and overlay files, which carry a name of their own, are no part of the row.
+
+    Args:
+        name: As configured; returned as it is without an agent, or where the sweep sets names.
+    """
+    file = os.environ.get("WANDB_SWEEP_PARAM_PATH")
+    if not file:
+        return name
+    try:
+        parameters = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return name
+    if not isinstance(parameters, dict) or "name" in parameters:
+        return name
+    left_out = ("config", "fold", "seed")
+    values = {key: entry["value"] for key, entry in parameters.items() if isinstance(entry, dict) and "value" in entry}
+    return " ".join([name, *(f"{key}={value}" for key, value in sorted(values.items()) if key not in left_out)])
 
 
 def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mode) -> WandbLogger | None:

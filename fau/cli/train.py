@@ -29,7 +29,7 @@ from fau.modules.detection import AUDetection
 from fau.modules.processes import is_main_process
 from fau.nets.gla import GLACNN
 from fau.runs import RunDirectory, record_trial, run_id, write_atomically
-from fau.tracking import Mode
+from fau.tracking import Mode, agent_row
 from fau.training import Fold, clear, deciding_settings, train_fold
 
 PROGRAM = "fau-train"
@@ -128,6 +128,7 @@ def run_fold(args: Sequence[str]) -> int:
     limit_threads()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # tips, and which accelerators are absent
     cli = parse(args)
+    cli.config["name"] = agent_row(cli.config["name"])
     config = resolve(cli)
     if config["experiment"] in ("", ".", "..") or "/" in config["experiment"]:
         raise FauError(f"experiment '{config['experiment']}' names one folder under --runs; give a name without '/'")
