@@ -19,8 +19,6 @@ def test_configurations_of_an_agent_are_rows_of_their_own(tmp_path: Path, monkey
     assert agent_row("full") == "full"
     varied = {"model.net.attention": False, "data.weights": "none"}
     _agent(tmp_path, monkeypatch, fold=3, seed=1, config="a.yaml", **varied)
-        tmp_path, monkeypatch, fold=3, seed=1, config="a.yaml", **{"model.net.attention": False, "data.weights": "none"}
-    )
     assert agent_row("full") == "full data.weights=none model.net.attention=False"
 
 
