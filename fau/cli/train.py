@@ -103,6 +103,9 @@ def parse(args: Sequence[str]) -> TrainCLI:
     Raises:
         FauError: If a setting is unknown or ill-typed, or a configuration file cannot be read.
     """
+    for word in args:
+        if word.split("=")[0] in ("--model.label_set", "--model.init_args.label_set"):
+            raise FauError("model.label_set follows data.label_set; set --data.label_set instead")
     saved, sys.argv = sys.argv, sys.argv[:1]  # Lightning warns where both are given
     try:
         return TrainCLI(args)

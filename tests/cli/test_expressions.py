@@ -72,6 +72,7 @@ def test_undersampling_evens_the_classes(tiny_args: list[str], tmp_path: Path) -
         (["--data.label_set", "bp4d12"], "holds action units; set data.label_set to one of expressions"),
         (["--data.label_set", "basic9"], "'basic9' is unknown"),
         (["--model.label_smoothing", "2"], "label_smoothing 2"),
+        (["--model.label_set", "basic7"], "set --data.label_set instead"),
     ],
 )
 def test_wrong_sets_are_refused(
