@@ -18,6 +18,7 @@ from typing import IO, Any
 from fau.errors import FauError
 
 _DIGITS = re.compile(r"(\d+)")
+_PLAIN = re.compile(r"\w[\w.-]*")  # a name of a file that needs no second look
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -203,6 +204,10 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
     return all(fnmatchcase(part, want) for part, want in zip(parts[-len(pattern) :], pattern, strict=True))
 
 
+def _is_link(member: zipfile.ZipInfo) -> bool:
+    return (member.external_attr >> 16) & 0o170000 == 0o120000
+
+
 class _Archive:
     """A zip archive, listed once."""
 
@@ -215,9 +220,15 @@ class _Archive:
         self._folders: dict[str, set[str]] = {"": set()}
         self._files: dict[str, list[str]] = {}
         self._members: dict[str, str] = {}  # clean path -> the archive's own spelling
+        clean: set[str] = set()  # folders that are spelled as they should be: most members lie in one of a few
         for member in self._zip.infolist():
+            folder, _, name = member.filename.rpartition("/")
+            if folder in clean and _PLAIN.fullmatch(name) and not _is_link(member):
+                self._files.setdefault(folder, []).append(name)
+                self._members[member.filename] = member.filename
+                continue
             path = inside(member.filename, f"the archive '{file}'")
-            if (member.external_attr >> 16) & 0o170000 == 0o120000:
+            if _is_link(member):
                 continue  # a symbolic link inside an archive: never followed
             parts = path.split("/")
             depth = len(parts) if member.is_dir() else len(parts) - 1
@@ -227,6 +238,8 @@ class _Archive:
             if not member.is_dir():
                 self._files.setdefault("/".join(parts[:-1]), []).append(parts[-1])
                 self._members[path] = member.filename
+                if folder and path == member.filename:
+                    clean.add(folder)
 
     def folder(self, path: str) -> tuple[list[str], list[str]]:
         if path not in self._folders:
