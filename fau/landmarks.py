@@ -2,7 +2,9 @@
 
 Three sets are in use: the 478 points of MediaPipe's Face Landmarker (468 of the canonical face mesh, then ten of the
 irises), the 68 points of iBUG 300-W, and the 49 of JAA-Net and BP4D (68 without the jaw and the inner mouth corners).
-"Right" is the subject's right, which is the left of the picture.
+A fourth, the 66 of DISFA (68 without the inner mouth corners), is only read. "Right" is the subject's right, which is
+the left of the picture. Points are (..., K, 2) arrays, x before y, in pixels with centres at integers; a missing
+point is NaN.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fau.errors import FauError
 
 # 478 -> 68 after the public table of PeizhiYan/Mediapipe_2_Dlib_Landmarks: a pair means the mean of two points.
 _FROM_478: Final[tuple[int | tuple[int, int], ...]] = (
@@ -30,7 +34,23 @@ _SECOND: Final = np.array([p if isinstance(p, int) else p[1] for p in _FROM_478]
 # 49 = 17..59 of the 68, then the inner lip without its corners 60 and 64.
 _49_OF_68: Final = np.array([*range(17, 60), 61, 62, 63, 65, 66, 67])
 
+_66_OF_68: Final = np.array([*range(60), 61, 62, 63, 65, 66, 67])
+
 LANDMARK_COUNTS: Final[dict[str, int]] = {"49": 49, "68": 68, "478": 478}
+
+# Outer and inner corner of the right eye, then of the left.
+_EYE_CORNERS: Final = {
+    "478": np.array([[33, 133], [263, 362]]),
+    "68": np.array([[36, 39], [45, 42]]),
+    "49": np.array([[19, 22], [28, 25]]),
+}
+_IRISES: Final = (468, 473)
+# Both mouth corners; the middles of the upper and the lower lip's inner edge.
+_MOUTH: Final = {
+    "478": np.array([[61, 291], [13, 14]]),
+    "68": np.array([[48, 54], [62, 66]]),
+    "49": np.array([[31, 37], [44, 47]]),
+}
 
 
 def to_68(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -51,6 +71,141 @@ def to_68(points: NDArray[np.float32]) -> NDArray[np.float32]:
 def to_49(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Map the 68 points of iBUG, shape (..., 68, 2), to the 49 of JAA-Net, shape (..., 49, 2)."""
     return points[..., _49_OF_68, :]
+
+
+def from_66(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Spread DISFA's 66 points, shape (..., 66, 2), over the 68 of iBUG; the inner mouth corners 60 and 64 are NaN."""
+    out = np.full((*points.shape[:-2], 68, 2), np.nan, points.dtype)
+    out[..., _66_OF_68, :] = points
+    return out
+
+
+def convert(points: NDArray[np.float32], source: str, target: str) -> NDArray[np.float32]:
+    """Map points from one set to a smaller one, or to itself.
+
+    Args:
+        points: Shape (..., K, 2) of the set ``source``.
+        source: ``"478"``, ``"68"``, ``"66"`` or ``"49"``.
+        target: ``"478"``, ``"68"`` or ``"49"``.
+
+    Raises:
+        FauError: If there is no map, or the points are not of ``source``.
+    """
+    check_points(points, source)
+    if source == "66":
+        points, source = from_66(points), "68"
+    if source == target:
+        return points
+    if source == "478" and target in ("68", "49"):
+        points, source = to_68(points), "68"
+    if source == target:
+        return points
+    if (source, target) != ("68", "49"):
+        raise FauError(f"there is no map from {source} landmarks to {target}; maps run 478 -> 68 -> 49 and 66 -> 68")
+    return to_49(points)
+
+
+def check_points(points: NDArray[np.float32], landmark_set: str) -> None:
+    """Verify that an array holds points of a landmark set.
+
+    Raises:
+        FauError: If the set is unknown or the shape is another.
+    """
+    counts = LANDMARK_COUNTS | {"66": 66}
+    if landmark_set not in counts:
+        raise FauError(f"landmark set '{landmark_set}' is unknown; choose one of {', '.join(counts)}")
+    count = counts[landmark_set]
+    # Without irises MediaPipe's set has 468 points, which all functions take for 478 as well.
+    fits = (
+        points.ndim >= 2 and points.shape[-1] == 2 and points.shape[-2] in ({count, 468} if count == 478 else {count})
+    )
+    if not fits:
+        raise FauError(f"landmarks of the set '{landmark_set}' have shape (..., {count}, 2), not {points.shape}")
+
+
+def eye_centres(points: NDArray[np.float32], landmark_set: str) -> NDArray[np.float32]:
+    """Return the centres of the right and of the left eye, shape (..., 2, 2).
+
+    The centre of the iris where the set has irises and they are there; else the middle between the eye's corners.
+    NaN where a corner is missing.
+
+    Args:
+        points: Shape (..., K, 2).
+        landmark_set: ``"49"``, ``"68"`` or ``"478"``.
+
+    Raises:
+        FauError: If the points are not of that set.
+    """
+    check_points(points, landmark_set)
+    if landmark_set == "478" and points.shape[-2] == 478:
+        irises = points[..., _IRISES, :]
+        if np.isfinite(irises).all():
+            return irises
+        return np.where(np.isfinite(irises).all(-1, keepdims=True), irises, _corner_centres(points, landmark_set))
+    return _corner_centres(points, landmark_set)
+
+
+def _corner_centres(points: NDArray[np.float32], landmark_set: str) -> NDArray[np.float32]:
+    corners = points[..., _EYE_CORNERS[landmark_set], :]
+    return np.asarray(0.5 * (corners[..., 0, :] + corners[..., 1, :]), points.dtype)
+
+
+def mouth_centre(points: NDArray[np.float32], landmark_set: str) -> NDArray[np.float32]:
+    """Return the centre of the mouth, shape (..., 2).
+
+    The mean of its corners and of the middles of both lips' inner edges: in MediaPipe's numbers 61, 291, 13 and 14. A
+    pair of them (corners; lips) of which one is missing is left out; NaN where both are.
+
+    Args:
+        points: Shape (..., K, 2).
+        landmark_set: ``"49"``, ``"68"`` or ``"478"``.
+
+    Raises:
+        FauError: If the points are not of that set.
+    """
+    check_points(points, landmark_set)
+    four = points[..., _MOUTH[landmark_set], :]
+    pairs = 0.5 * (four[..., 0, :] + four[..., 1, :])  # corners, lips
+    corners, lips = pairs[..., 0, :], pairs[..., 1, :]
+    mean = 0.5 * (corners + lips)
+    if not np.isfinite(mean).all():
+        other = np.where(np.isfinite(corners).all(-1, keepdims=True), corners, lips)
+        mean = np.where(np.isfinite(mean).all(-1, keepdims=True), mean, other)
+    return np.asarray(mean, points.dtype)
+
+
+def interocular_distance(points: NDArray[np.float32], landmark_set: str) -> NDArray[np.float32]:
+    """Return the distance between the eye centres, shape (...), in the unit of the points.
+
+    It is the unit in which landmark errors are usually given, and JAA-Net's "biocular" when squared. 300-W divides by
+    the distance of the outer eye corners instead, which is about 1.4 times as long.
+
+    Args:
+        points: Shape (..., K, 2).
+        landmark_set: ``"49"``, ``"68"`` or ``"478"``.
+
+    Raises:
+        FauError: If the points are not of that set.
+    """
+    centres = eye_centres(points, landmark_set)
+    difference = centres[..., 1, :] - centres[..., 0, :]
+    return np.asarray(np.hypot(difference[..., 0], difference[..., 1]), points.dtype)
+
+
+def bounding_box(points: NDArray[np.float32]) -> tuple[float, float, float, float] | None:
+    """Return the box of the pixels that points lie in.
+
+    Args:
+        points: Shape (K, 2), pixels with centres at integers; those with a NaN are left out.
+
+    Returns:
+        x, y, width, height: for whole numbers the pixels from x to x + width - 1. None where there is no point.
+    """
+    there = points[np.isfinite(points).all(-1)]
+    if not len(there):
+        return None
+    (x0, y0), (x1, y1) = there.min(0).tolist(), there.max(0).tolist()
+    return x0, y0, x1 - x0 + 1, y1 - y0 + 1
 
 
 def _mirror_68() -> NDArray[np.int64]:

@@ -11,12 +11,20 @@ import polars as pl
 NOT_CODED = "image without label"
 NOT_ANNOTATED = "annotated as unknown"  # a row whose labels are all the owner's code for missing
 NOT_A_FACE = "marked as no face"
+OCCLUDED = "marked as occluded"
+PARTLY_CODED = "coded for some action units only"
+BAD_TRACKING = "listed as badly tracked"
+DUPLICATE = "exact duplicate row"
+NO_CROP = "frame without the owner's crop"
+DEAD_LINK = "address without image"
 NO_IMAGE = "label without image"
 NO_LANDMARKS = "image without landmarks"
 UNREADABLE = "unreadable image"
 UNKNOWN_CODE = "unknown code"
 
-EXPECTED = frozenset({NOT_CODED, NOT_ANNOTATED, NOT_A_FACE})
+EXPECTED = frozenset(
+    {NOT_CODED, NOT_ANNOTATED, NOT_A_FACE, OCCLUDED, PARTLY_CODED, BAD_TRACKING, DUPLICATE, NO_CROP, DEAD_LINK}
+)
 
 
 class Losses:
