@@ -9,6 +9,10 @@ from pathlib import Path
 from time import perf_counter
 
 from fau.cli._main import EXIT_TERMINATED, guarded
+from fau.cli.check import add_check
+from fau.cli.identify import add_identify
+from fau.cli.prepare import add_prepare
+from fau.cli.preview import add_preview
 from fau.synthetic.recipe import RECIPES, Recipe, named_recipe
 
 PROGRAM = "fau-data"
@@ -23,11 +27,12 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         Exit status: 0 well, 1 when ``check`` finds a fault, 2 after bad input.
     """
-    options = _parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    options = _parser(with_corpora=arguments[:1] == ["prepare"]).parse_args(arguments)
     return guarded(PROGRAM, lambda: int(options.run(options)))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(with_corpora: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=PROGRAM, description="Make, check and look at crop sets.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -38,20 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--quiet", action="store_true", help="print nothing when done")
     make.set_defaults(run=_synthesize)
 
-    verify = commands.add_parser("check", help="verify a crop set to the last pixel")
-    verify.add_argument("path", type=Path, metavar="PATH", help="folder of the crop set")
-    verify.set_defaults(run=_check)
-
-    sheet = commands.add_parser("preview", help="draw contact sheets: subjects x expressions, each AU at 0..5")
-    sheet.add_argument("out", type=Path, metavar="OUT", help="folder for the pictures")
-    sheet.add_argument("--size", type=int, default=224, metavar="PX", help="size of a face (default: 224)")
-    sheet.add_argument("--subjects", type=int, default=6, metavar="N", help="rows of expressions (default: 6)")
-    sheet.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the people (default: 0)")
-    sheet.set_defaults(run=_preview)
+    add_check(commands)
+    add_preview(commands)
 
     tell = commands.add_parser("info", help="say what a crop set holds, with label rates")
     tell.add_argument("path", metavar="PATH", help="folder of a crop set, or the name of a recipe (labels alone)")
     tell.set_defaults(run=_info)
+    add_prepare(commands, with_corpora)  # all readers are imported for their options
+    add_identify(commands)
     return parser
 
 
@@ -102,27 +101,6 @@ def _synthesize(options: argparse.Namespace) -> int:
     if not options.quiet:
         seconds = perf_counter() - start
         print(f"{options.out}: {recipe.crops} crops of {recipe.size} px in {seconds:.1f} s")
-    return 0
-
-
-def _check(options: argparse.Namespace) -> int:
-    from fau.crops.store import CropSet
-
-    cropset = CropSet.open(options.path)
-    faults = cropset.faults()
-    for fault in faults:
-        print(f"{options.path}: {fault}")
-    if not faults:
-        print(f"{options.path}: {len(cropset)} crops, no faults, id {cropset.id}")
-    return 1 if faults else 0
-
-
-def _preview(options: argparse.Namespace) -> int:
-    named_recipe("synthetic", size=options.size, seed=options.seed, subjects=options.subjects)  # the same limits
-    from fau.synthetic.preview import contact_sheets
-
-    for file in contact_sheets(options.out, options.seed, options.size, options.subjects):
-        print(file)
     return 0
 
 

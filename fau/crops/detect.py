@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import signal
 import threading
 import weakref
 from collections.abc import Iterator
@@ -228,8 +229,20 @@ class Landmarker:
         raise TypeError("a Landmarker cannot be pickled; make one in each process")
 
 
+def _survive_profiler() -> None:
+    """Let Python take SIGPROF for ignored, unless somebody wants it.
+
+    MediaPipe's library carries a profiler whose timers send it all the time, to a handler of which Python knows
+    nothing. Whoever restores the handlers that Python knows, as Lightning does at the end of a training, would put back
+    the default, which is to end the process.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGPROF) == signal.SIG_DFL:
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
+
+
 def _make(model: Path, max_faces: int, min_score: float) -> tuple[Any, Any]:
     """Return the package ``mediapipe`` and its landmarker."""
+    _survive_profiler()
     try:
         import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision

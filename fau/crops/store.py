@@ -11,203 +11,20 @@ own them.
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fau.crops.manifest import build_manifest, manifest_faults, manifest_schema
+from fau.crops.format import LANDMARK_POINTS, CropSetInfo, Stored, cropset_id, read_stored, sha256_array, sha256_file
+from fau.crops.manifest import manifest_faults, manifest_schema
+from fau.crops.writer import CropSetWriter
 from fau.errors import FauError
 
-FORMAT_VERSION = 2  # 2: the manifest has the owner's split
-LANDMARK_POINTS = {"none": 0, "49": 49, "68": 68, "478": 478}
-
-
-@dataclass(frozen=True)
-class CropSetInfo:
-    """What a crop set is, apart from its rows.
-
-    Attributes:
-        corpus: The corpus it came from, such as ``synthetic`` or ``bp4d``.
-        name: How tables and logs call it.
-        recipe: All that decided rows and pixels, plain JSON values; part of the id.
-        size: Height and width of a crop in pixels.
-        aus: The action units that have columns in the manifest, in order.
-        occurrence_threshold: Least intensity that counts as present, None where the corpus codes occurrence itself.
-        landmark_set: A key of ``LANDMARK_POINTS``.
-        encoding: How crops are stored; only ``raw`` so far.
-    """
-
-    corpus: str
-    name: str
-    recipe: dict[str, Any]
-    size: int
-    aus: tuple[int, ...]
-    occurrence_threshold: int | None = 2
-    landmark_set: str = "478"
-    encoding: str = "raw"
-
-
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """The whole of cropset.json."""
-
-    format_version: int
-    id: str
-    info: CropSetInfo
-    count: int
-    shards: list[dict[str, Any]]  # each: crops, landmarks (file names), count, sha256 of both
-    manifest_sha256: str
-    counts: dict[str, int] = field(default_factory=dict)
-
-
-class CropSetWriter:
-    """Writes a crop set whole or not at all.
-
-    Crops go to disk as they come, into a temporary folder beside the target, which takes the target's name when the
-    last row is in. Leaving the ``with`` block by an exception removes the temporary folder.
-
-    Args:
-        out: The folder to make; it must not exist.
-        info: What the crop set is.
-        shard_size: Crops a file, and so in memory; None takes at most 4096, less where that would pass 256 MiB.
-
-    Raises:
-        FauError: If ``out`` exists or cannot be made.
-    """
-
-    def __init__(self, out: Path, info: CropSetInfo, shard_size: int | None = None) -> None:
-        if out.exists():
-            raise FauError(f"'{out}' exists already; choose another folder or remove it first")
-        if info.landmark_set not in LANDMARK_POINTS:
-            raise FauError(f"landmark set '{info.landmark_set}' is unknown; choose one of {', '.join(LANDMARK_POINTS)}")
-        self._out = out
-        self._info = info
-        self._shard_size = shard_size or max(1, min(4096, 2**28 // (3 * info.size**2)))
-        self._points = LANDMARK_POINTS[info.landmark_set]
-        self._rows: list[dict[str, Any]] = []
-        self._shards: list[dict[str, Any]] = []
-        self._crops: list[NDArray[np.uint8]] = []
-        self._landmarks: list[NDArray[np.float32]] = []
-        self._pending = 0
-        self._schema = manifest_schema(info.aus)
-
-    def __enter__(self) -> Self:
-        try:
-            self._out.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{self._out.name}.", dir=self._out.parent))
-        except OSError as error:
-            raise FauError(f"cannot write to '{self._out.parent}': {error.strerror}") from error
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-            elif isinstance(error, OSError):
-                raise error
-        except OSError as failure:
-            reason = f"{failure.strerror or failure}" + (f": '{failure.filename}'" if failure.filename else "")
-            way_out = "; free some space or choose another disk" if failure.errno in _DISK_FULL else ""
-            raise FauError(f"writing the crop set '{self._out}' failed: {reason}{way_out}") from failure
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def append(
-        self, crops: NDArray[np.uint8], landmarks: NDArray[np.float32], rows: Sequence[Mapping[str, Any]]
-    ) -> None:
-        """Add crops with their landmarks and manifest rows.
-
-        Args:
-            crops: Shape (n, size, size, 3).
-            landmarks: Shape (n, K, 2) of the crop set's landmark set; K = 0 for ``none``.
-            rows: n manifest rows without ``shard`` and ``row``; a missing key is null.
-
-        Raises:
-            FauError: If shapes disagree with the crop set or a row has an unknown key or a label outside its range.
-        """
-        size = self._info.size
-        if crops.shape != (len(rows), size, size, 3) or landmarks.shape != (len(rows), self._points, 2):
-            raise FauError(
-                f"crops {crops.shape} and landmarks {landmarks.shape} do not fit {len(rows)} rows of "
-                f"{size} px with {self._points} landmarks"
-            )
-        if crops.dtype != np.uint8 or landmarks.dtype != np.float32:
-            raise FauError(f"crops are {crops.dtype} and landmarks {landmarks.dtype}; give uint8 and float32")
-        for row in rows:
-            unknown = row.keys() - self._schema.keys()
-            if unknown:
-                raise FauError(f"row '{row.get('id')}' has the unknown column '{sorted(unknown)[0]}'")
-            self._rows.append(dict(row))
-        self._crops.append(crops)
-        self._landmarks.append(landmarks)
-        self._pending += len(rows)
-        while self._pending >= self._shard_size:
-            self._write_shard(self._shard_size)
-
-    def _write_shard(self, count: int) -> None:
-        crops, landmarks = np.concatenate(self._crops), np.concatenate(self._landmarks)
-        shard = len(self._shards)
-        done = sum(s["count"] for s in self._shards)
-        for i in range(count):
-            self._rows[done + i] |= {"shard": shard, "row": i}
-        entry: dict[str, Any] = {"count": count}
-        for kind, array in (("crops", crops[:count]), ("landmarks", landmarks[:count])):
-            name = f"{kind}-{shard:05d}.npy"
-            _save(self._folder / name, np.ascontiguousarray(array))
-            entry[kind] = name
-            entry[f"{kind}_bytes"] = (self._folder / name).stat().st_size
-            entry[f"{kind}_sha256"] = _sha256_array(array)
-        self._shards.append(entry)
-        self._crops, self._landmarks = [crops[count:]], [landmarks[count:]]
-        self._pending -= count
-
-    def _finish(self) -> None:
-        if not self._rows:
-            raise FauError(f"the crop set '{self._out}' has no rows; nothing was written")
-        if self._pending:
-            self._write_shard(self._pending)
-        try:
-            manifest = build_manifest(self._rows, self._info.aus)
-        except FauError as error:
-            raise FauError(f"the crop set '{self._out}' was not written: {error}") from None
-        faults = manifest_faults(manifest, self._info.aus)
-        if faults:
-            raise FauError(f"the crop set '{self._out}' was not written: {faults[0]}")
-        manifest.write_parquet(self._folder / "manifest.parquet")
-        stored = _Stored(
-            format_version=FORMAT_VERSION,
-            id=_cropset_id(self._info, manifest),
-            info=self._info,
-            count=len(manifest),
-            shards=self._shards,
-            manifest_sha256=_sha256_file(self._folder / "manifest.parquet"),
-            counts={
-                "groups": manifest["group"].n_unique(),
-                "sequences": manifest["sequence"].n_unique(),
-            },
-        )
-        (self._folder / "cropset.json").write_text(json.dumps(asdict(stored), indent=1) + "\n", encoding="utf-8")
-        self._folder.chmod(0o755)  # mkdtemp makes folders that only their owner may read
-        try:
-            self._folder.rename(self._out)
-        except OSError as error:
-            raise FauError(f"'{self._out}' could not be put in place: {error.strerror}") from error
+__all__ = ["LANDMARK_POINTS", "CropSet", "CropSetInfo", "CropSetWriter", "check"]
 
 
 class CropSet:
@@ -217,7 +34,7 @@ class CropSet:
     every pixel.
     """
 
-    def __init__(self, path: Path, stored: _Stored, manifest: pl.DataFrame) -> None:
+    def __init__(self, path: Path, stored: Stored, manifest: pl.DataFrame) -> None:
         self.path = path
         self.info = stored.info
         self.id = stored.id
@@ -237,7 +54,7 @@ class CropSet:
                 manifest does not match its hash.
         """
         path = Path(path)
-        stored = _read_json(path)
+        stored = read_stored(path)
         for shard in stored.shards:
             for kind in ("crops", "landmarks"):
                 file = path / shard[kind]
@@ -248,7 +65,7 @@ class CropSet:
         manifest_file = path / "manifest.parquet"
         if not manifest_file.exists():
             raise FauError(f"crop set '{path}' is damaged: manifest.parquet is missing; make it again")
-        if _sha256_file(manifest_file) != stored.manifest_sha256:
+        if sha256_file(manifest_file) != stored.manifest_sha256:
             raise FauError(f"crop set '{path}' is damaged: manifest.parquet does not match its hash; make it again")
         manifest = pl.read_parquet(manifest_file)
         if manifest.schema != pl.Schema(manifest_schema(stored.info.aus)):
@@ -332,14 +149,14 @@ class CropSet:
                 faults.append(f"shard {i} has {per_shard.get(i, 0)} manifest rows, cropset.json says {shard['count']}")
             for kind, read in (("crops", self._shard_crops), ("landmarks", self._shard_landmarks)):
                 try:
-                    same = _sha256_array(read(i)) == shard[f"{kind}_sha256"]
+                    same = sha256_array(read(i)) == shard[f"{kind}_sha256"]
                 except FauError as error:
                     faults.append(str(error))
                     continue
                 if not same:
                     what = "pixels" if kind == "crops" else kind
                     faults.append(f"{shard[kind]} does not match its hash: {what} were changed")
-        if _cropset_id(self.info, self.manifest) != self.id:
+        if cropset_id(self.info, self.manifest) != self.id:
             faults.append("the id does not match recipe and rows")
         return faults
 
@@ -351,61 +168,3 @@ def check(path: str | Path) -> list[str]:
         FauError: If the folder cannot be opened as a crop set at all.
     """
     return CropSet.open(path).faults()
-
-
-def _cropset_id(info: CropSetInfo, manifest: pl.DataFrame) -> str:
-    """Hash recipe and rows, not pixels: those may differ by a bit between machines; nor the cut into shards."""
-    digest = hashlib.sha256(json.dumps(asdict(info), sort_keys=True).encode())
-    digest.update(manifest.drop("shard", "row").write_csv(float_precision=6).encode())
-    return digest.hexdigest()[:16]
-
-
-def _read_json(path: Path) -> _Stored:
-    if not path.exists():
-        raise FauError(f"crop set '{path}' does not exist; give the folder that holds its cropset.json")
-    file = path / "cropset.json"
-    if not file.exists():
-        raise FauError(f"'{path}' is not a crop set: it has no cropset.json")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        version = int(content["format_version"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise FauError(f"'{file}' cannot be read: {error}; make the crop set again") from error
-    if version > FORMAT_VERSION:
-        raise FauError(
-            f"crop set '{path}' has format version {version}, this fau reads up to {FORMAT_VERSION}; update fau"
-        )
-    if version < FORMAT_VERSION:
-        raise FauError(
-            f"crop set '{path}' has the old format version {version}, this fau reads {FORMAT_VERSION}; make it again"
-        )
-    try:
-        info = content.pop("info")
-        stored = _Stored(info=CropSetInfo(**(info | {"aus": tuple(info["aus"])})), **content)
-        for shard in stored.shards:
-            for kind in ("crops", "landmarks"):
-                _ = path / shard[kind], shard[f"{kind}_sha256"], int(shard[f"{kind}_bytes"])
-        if sum(shard["count"] for shard in stored.shards) != stored.count:
-            raise ValueError("the shards' counts do not add up")
-        return stored
-    except (KeyError, TypeError, ValueError) as error:
-        raise FauError(f"'{file}' cannot be read: {error}; make the crop set again") from error
-
-
-def _save(file: Path, array: NDArray[Any]) -> None:
-    """Write an .npy file; unlike ``numpy.save`` it says why it could not."""
-    with file.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
-        stream.write(array.data)
-
-
-def _sha256_file(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sha256_array(array: NDArray[Any]) -> str:
-    digest = hashlib.sha256()
-    for start in range(0, len(array), 1024):
-        digest.update(np.ascontiguousarray(array[start : start + 1024]).data)
-    return digest.hexdigest()

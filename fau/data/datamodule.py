@@ -192,7 +192,7 @@ class FaceDataModule(LightningDataModule):
             "seed": self.seed,
             "validation": self.validation,
             "validation_share": self.validation_share if self.validation == "groups" else None,
-            "holdout": self.holdout,
+            "holdout": sorted(set(self.holdout)) if isinstance(self.holdout, list) else self.holdout,
             "batch_size": self.batch_size,
             "augment": None if self.augmenter is None else self.augmenter.describe(),
             "undersample": self.undersample,
@@ -209,6 +209,7 @@ class FaceDataModule(LightningDataModule):
         return {
             "sizes": {name: len(rows) for name, rows in parts.items()},
             "groups": {name: list(groups) for name, groups in self.split.groups.items()},
+            "fold_name": self._protocol.fold_name(self.fold),
             "kept": self.kept,
             "weights": None if weights is None else dict(zip(self.labels, weights.tolist(), strict=True)),
         }

@@ -1,4 +1,4 @@
-"""Train, validation, test and hold-out parts of a crop set, disjoint in groups."""
+"""Train, validation, test and hold-out parts of a crop set, disjoint in groups and covering all of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.crops.store import CropSet
-from fau.data.protocols import FoldProtocol, GroupTable
+from fau.data.groups import GroupTable, pick, read_groups
+from fau.data.protocols import FoldProtocol
 from fau.errors import FauError
 
 Validation = Literal["groups", "none", "test"]
@@ -34,6 +35,7 @@ class Split:
         test: The fold's test part.
         holdout: The fixed set outside all folds; empty without one.
         groups: Names of the groups of each part, in manifest order.
+        notes: What a reader of the results should know of the division, one sentence each.
     """
 
     train: NDArray[np.int64]
@@ -41,6 +43,7 @@ class Split:
     test: NDArray[np.int64]
     holdout: NDArray[np.int64]
     groups: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
 
 
 def split_fold(
@@ -59,34 +62,78 @@ def split_fold(
         protocol: Which groups are tested in which fold.
         fold: The fold, counted from 1.
         seed: Draws the validation groups, together with ``fold``; it moves neither test nor hold-out groups.
-        validation: ``groups`` cuts validation groups from the training groups, ``none`` trains on all of them, and
-            ``test`` selects on the test part, as published results sometimes do.
+        validation: ``groups`` takes the protocol's own validation groups, where it has some, else cuts them from the
+            training groups; ``none`` trains on all that is not tested; ``test`` does so too and selects on the test
+            part, as published results sometimes do.
         validation_share: Share of the training groups that validate, at least two groups.
         holdout: Groups outside all folds: their share of all groups, drawn with even label counts and the same for
             every seed and fold, or their names.
 
     Raises:
-        FauError: If the fold does not exist, the groups are too few, a share is out of range, or a hold-out group is
-            unknown.
+        FauError: If the fold does not exist, the groups are too few, a share is out of range, a hold-out group is
+            unknown, or the protocol puts a group into two parts.
     """
-    table = GroupTable.of(cropset)
+    table, position = read_groups(cropset, protocol.by_split)
     kept_out = _holdout_groups(table, holdout)
-    pool = np.setdiff1d(np.arange(len(table.names)), kept_out)
-    test = pool[protocol.test_groups(table.take(pool), fold)]
-    train = np.setdiff1d(pool, test)
+    pool = _without(np.arange(len(table.names)), kept_out)
+    dealt = table.take(pool) if len(kept_out) else table
+    test = pool[protocol.test_groups(dealt, fold)]
+    train = _without(pool, test)
     val = np.array([], np.int64)
     if validation == "test":
         val = test
     elif validation == "groups":
-        val = _validation_groups(table, train, validation_share, seed, fold, protocol)
-        train = np.setdiff1d(train, val)
+        own = protocol.validation_groups(dealt, fold)
+        cut = _validation_groups(table, train, validation_share, seed, fold, protocol) if own is None else pool[own]
+        val = np.sort(cut)
+        train = _without(train, val)
     if not len(train):
         raise FauError(f"fold {fold} of protocol '{protocol.name}' leaves no group to train on; use more groups")
     parts = {"train": train, "val": val, "test": test, "holdout": kept_out}
-    position = {name: i for i, name in enumerate(table.names)}
-    row_group = np.array([position[g] for g in cropset.manifest["group"]], dtype=np.int64)
-    rows = {part: np.flatnonzero(np.isin(row_group, groups)) for part, groups in parts.items()}
-    return Split(**rows, groups={part: tuple(table.names[i] for i in groups) for part, groups in parts.items()})
+    _check(table, {name: part for name, part in parts.items() if name != "val" or validation != "test"}, protocol)
+    part_of = {name: np.zeros(len(table.names), bool) for name in parts}
+    for name, groups in parts.items():
+        part_of[name][groups] = True
+    rows = {name: np.flatnonzero(member[position]) for name, member in part_of.items()}
+    names = {part: pick(table.names, groups) for part, groups in parts.items()}
+    return Split(**rows, groups=names, notes=tuple(protocol.notes(dealt)))
+
+
+def fold_parts(cropset: CropSet, protocol: FoldProtocol) -> dict[str, NDArray[np.int64]]:
+    """Return the manifest rows of the parts that a protocol makes, to count what is in them.
+
+    Returns:
+        By name, what each fold tests; for a protocol of a single fold, what it trains, validates and tests. Validation
+        groups that the protocol does not fix are in the training part.
+    """
+    table, position = read_groups(cropset, protocol.by_split)
+    fold = protocol.assign(table)
+    if protocol.folds > 1:
+        names = [protocol.fold_name(k) for k in range(1, protocol.folds + 1)]
+        titles = [f"fold {k}" if name == str(k) else f"fold {k} ({name})" for k, name in enumerate(names, 1)]
+        parts = {title: fold == k for k, title in enumerate(titles, 1)}
+        if (fold == 0).any():
+            parts["always trained on"] = fold == 0
+    else:
+        own = protocol.validation_groups(table, 1)
+        validates = np.isin(np.arange(len(fold)), [] if own is None else own)
+        parts = {"train": (fold == 0) & ~validates, "validation": validates, "test": fold == 1}
+    return {name: np.flatnonzero(member[position]) for name, member in parts.items() if member.any()}
+
+
+def _without(groups: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the groups that are not among others; neither has one twice."""
+    return np.setdiff1d(groups, others, assume_unique=True)
+
+
+def _check(table: GroupTable, parts: dict[str, NDArray[np.int64]], protocol: FoldProtocol) -> None:
+    """Make sure that every entry of the table is in one part, and that no group is in two unless the owner split it."""
+    times = np.bincount(np.concatenate(list(parts.values())), minlength=len(table.names))
+    if (times != 1).any():
+        name = table.names[int((times != 1).argmax())]
+        raise FauError(
+            f"protocol '{protocol.name}' puts group '{name}' into {times[times != 1][0]} parts instead of one"
+        )
 
 
 def _validation_groups(
@@ -114,10 +161,14 @@ def _holdout_groups(table: GroupTable, holdout: float | Sequence[str] | None) ->
         if number >= len(table.names):
             raise FauError(f"holdout {holdout} of {len(table.names)} groups leaves none to train on")
         return _even_draw(table.shares(), number, np.random.default_rng(_HOLDOUT_STREAM))
+    if not holdout:
+        raise FauError("holdout names no group; leave it out, or null, where there is no hold-out set")
     position = {name: i for i, name in enumerate(table.names)}
     for name in holdout:
         if name not in position:
             raise FauError(f"holdout group '{name}' is not in the crop set; its first group is '{table.names[0]}'")
+    if len(set(holdout)) == len(position):
+        raise FauError(f"holdout names all {len(position)} groups and leaves none to train on")
     return np.unique(np.array([position[name] for name in holdout], dtype=np.int64))
 
 
@@ -129,7 +180,8 @@ def _even_draw(shares: NDArray[np.float64], number: int, rng: np.random.Generato
     """
     count = len(shares)
     # Of few groups few draws are compared, else the one best draw would come out for every seed.
-    candidates = min(_CANDIDATES, max(4, math.comb(count, number) // 4))
+    possible = math.comb(count, number) if count < 4 * _CANDIDATES else count  # a huge number takes long to compute
+    candidates = min(_CANDIDATES, max(4, possible // 4))
     candidates = max(1, min(candidates, _MAX_CELLS // (number * shares.shape[1])))
     draws = np.stack([rng.permutation(count)[:number] for _ in range(candidates)])
     held = shares[draws].sum(1)

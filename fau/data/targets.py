@@ -104,7 +104,12 @@ def _occurrence(
     name = cropset.info.name
     for au in aus:
         if au not in cropset.info.aus:
-            has = ", ".join(au_label(a) for a in cropset.info.aus) or "none"
+            if not cropset.info.aus:
+                raise FauError(
+                    f"crop set '{name}' has no action units, which label set '{label_set_name}' asks for; train its "
+                    "expressions by --config experiments/expression.yaml --data.label_set basic7"
+                )
+            has = ", ".join(au_label(a) for a in cropset.info.aus)
             raise FauError(
                 f"crop set '{name}' has no labels for {au_label(au)}, which label set '{label_set_name}' asks for; "
                 f"it has {has}: choose another label set"

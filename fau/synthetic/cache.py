@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,18 +12,11 @@ from filelock import FileLock, Timeout
 
 from fau.crops.store import CropSet
 from fau.errors import FauError
+from fau.paths import cache_folder
 from fau.synthetic.recipe import Recipe, named_recipe
 
 SMALL: Final = 1000  # crops that this process draws before a second has started
 _PATIENCE: Final = 5.0  # seconds that an interrupted child gets to tidy up
-
-
-def cache_folder() -> Path:
-    """Return where fau keeps what can be made again: $FAU_CACHE, $XDG_CACHE_HOME/fau or ~/.cache/fau."""
-    if "FAU_CACHE" in os.environ:
-        return Path(os.environ["FAU_CACHE"])
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "fau"
 
 
 def default_cropset(name: str) -> Path:

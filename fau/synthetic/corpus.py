@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
-from collections import deque
-from collections.abc import Generator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
-from ctypes import c_bool
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context, parent_process, resource_tracker
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fau.cores import usable_cores
+from fau.crops.pool import map_in_order, stopped
 from fau.crops.store import CropSetInfo, CropSetWriter
 from fau.errors import FauError
 from fau.synthetic.cache import default_cropset
@@ -103,7 +94,7 @@ def synthesize(recipe: Recipe, out: Path, workers: int | None = None, progress: 
         disable=not (progress and sys.stderr.isatty()),
         transient=True,
     )
-    with CropSetWriter(out, info) as writer, bar, closing(_draw_all(chunks, workers)) as parts:
+    with CropSetWriter(out, info) as writer, bar, closing(map_in_order(_draw_chunk, chunks, workers)) as parts:
         task = bar.add_task("", total=recipe.crops)
         for drawn in parts:
             writer.append(drawn.crops, drawn.landmarks, drawn.rows)
@@ -140,7 +131,7 @@ def _draw_chunk(chunk: _Chunk) -> Drawn:
     person = make_person(chunk.recipe, chunk.subject)
     parts = []
     for task in chunk.tasks:
-        if _stop is not None and _stop.value:
+        if stopped():
             raise InterruptedError
         parts.append(draw_sequence(chunk.recipe, make_sequence(chunk.recipe, person, chunk.subject, task)))
     return Drawn(
@@ -161,66 +152,6 @@ def _chunks(recipe: Recipe, workers: int) -> list[_Chunk]:
         for subject in range(1, recipe.subjects + 1)
         for first in range(1, recipe.tasks + 1, step)
     ]
-
-
-def _draw_all(chunks: list[_Chunk], workers: int) -> Generator[Drawn]:
-    """Draw chunks and yield them in order, at most two a worker ahead of the reader."""
-    if workers == 0:
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            yield from map(_draw_chunk, chunks)
-        finally:
-            cv2.setNumThreads(threads)
-        return
-    resource_tracker.ensure_running()  # its first start would lift the block below
-    # Spawned, not forked: the caller may hold threads, locks or a CUDA context.
-    context = get_context("spawn")
-    stop = context.RawValue(c_bool, False)  # no lock, which a worker killed at the wrong moment would keep for ever
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), context, initializer=_start_worker, initargs=(stop,))
-    ahead: deque[Future[Drawn]] = deque()
-    waiting = iter(chunks)
-    try:
-        for chunk in waiting:
-            with _without_interrupt():
-                ahead.append(pool.submit(_draw_chunk, chunk))
-            if len(ahead) >= 2 * workers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    except BrokenProcessPool as error:
-        raise FauError("a worker process died, perhaps for want of memory; try with fewer workers") from error
-    finally:
-        stop.value = True  # by now nobody waits for what is being drawn
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _without_interrupt() -> Generator[None]:
-    """Start processes that never see Ctrl-C, which reaches the whole group: the parent tidies up."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_stop: Any = None  # a worker's; set when what it draws is not wanted any more
-
-
-def _start_worker(stop: Any) -> None:
-    global _stop
-    _stop = stop
-    cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End a worker whose parent was killed, which otherwise waits for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 __all__ = ["Drawn", "default_cropset", "draw_sequence", "synthesize"]

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fau.crops.sheet import caption, grid
 from fau.errors import FauError
 from fau.labels import LABEL_SETS, MAX_INTENSITY, au_label
 from fau.synthetic.expressions import CLASSES, PROTOTYPES, intensities
@@ -100,20 +101,3 @@ def occluder_sheet(people: Sequence[Identity], seed: int, size: int) -> Picture:
             rng = np.random.default_rng([seed, 3, k, i])
             crops.append(render(person, np.zeros(18, np.float32), sample_view(rng, kind), size, rng).image)
     return grid(crops, len(people))
-
-
-def caption(crop: Picture, text: str) -> Picture:
-    """Return the crop with a line of text in its upper left corner."""
-    out = crop.copy()
-    scale = crop.shape[0] / 112
-    at = (round(3 * scale), round(11 * scale))
-    for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(out, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.36 * scale, colour, width, cv2.LINE_AA)
-    return out
-
-
-def grid(crops: Sequence[Picture], columns: int) -> Picture:
-    """Return pictures of one size row by row; the last row is filled with black."""
-    filled = [*crops, *[np.zeros_like(crops[0])] * (-len(crops) % columns)]
-    rows = [np.hstack(filled[i : i + columns]) for i in range(0, len(filled), columns)]
-    return np.vstack(rows)

@@ -57,12 +57,6 @@ def test_info_of_a_recipe_draws_nothing(capsys: pytest.CaptureFixture[str]) -> N
     assert "288 crops, 72 sequences, 9 groups" in capsys.readouterr().out
 
 
-def test_preview_writes_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["preview", str(tmp_path / "sheets"), "--size", "32"]) == 0
-    files = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(files) >= 2 and all(file.stat().st_size > 1000 for file in files)
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -71,7 +65,6 @@ def test_preview_writes_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["synthesize", "OUT", "--size", "9"], "has size = 9; give a value from 16 to 1024"),
         (["synthesize", "OUT", "--workers", "-2"], "workers = -2; give 0 for this process or a number of processes"),
         (["synthesize", "."], "'.' exists already; choose another folder or remove it first"),
-        (["preview", "OUT", "--size", "0"], "has size = 0; give a value from 16 to 1024"),
         (["check", "OUT"], "crop set 'OUT' does not exist; give the folder that holds its cropset.json"),
         (["info", "OUT"], "crop set 'OUT' does not exist; give the folder that holds its cropset.json"),
         (["check", "."], "'.' is not a crop set: it has no cropset.json"),

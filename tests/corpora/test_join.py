@@ -65,6 +65,6 @@ def test_losses_are_written_with_their_causes(tmp_path) -> None:  # type: ignore
 
 
 def test_an_unknown_corpus_names_the_known() -> None:
-    with pytest.raises(FauError, match="corpus 'bp5d' is unknown; choose one of .*bp4d, .*disfa"):
+    with pytest.raises(FauError, match=r"corpus 'bp5d' is unknown; choose one of .*bp4d, .*disfa"):
         corpus("bp5d")
     assert all(name == reader.name for name, reader in corpora().items())

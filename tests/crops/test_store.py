@@ -146,8 +146,8 @@ DAMAGE = {
     "shards is no list": (lambda path: edit_json(path, shards=[{}]), r"cropset\.json' cannot be read"),
     "a folder too many": (lambda path: edit_json(path, info={}), r"cropset\.json' cannot be read"),
     "newer version": (
-        lambda path: edit_json(path, format_version=2),
-        r"format version 2, this fau reads up to 1; update fau",
+        lambda path: edit_json(path, format_version=3),
+        r"format version 3, this fau reads up to 2; update fau",
     ),
     "truncated shard": (truncate, r"crops-00001\.npy has \d+ bytes instead of \d+; make it again"),
     "missing shard": (lambda path: (path / "landmarks-00000.npy").unlink(), r"landmarks-00000\.npy is missing"),

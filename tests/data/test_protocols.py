@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fau.crops.store import CropSet
-from fau.data import protocols
+from fau.data import dealing, protocols
 from fau.data.protocols import ConsecutiveFolds, GroupTable, StratifiedFolds, protocol, register
 from fau.errors import FauError
 
@@ -110,7 +110,14 @@ def test_a_file_lists_the_groups_of_each_fold(tmp_path: Path) -> None:
         ({"folds": [["S000", "S001", "S002", "S003"], ["S009"]]}, "none of the groups of fold 2"),
         ({"parts": []}, "is not valid"),
         ({"folds": 3}, "is not valid"),
+        ({"folds": []}, "is not valid: its list 'folds' is empty"),
+        ({"folds": ["S000", "S001"]}, "is not valid: it needs a JSON object with 'folds', lists of groups"),
         ({"folds": [["S000"]], "rest": "drop"}, "has rest 'drop'"),
+        ({"folds": ["S000"]}, "is not valid"),
+        ({"folds": [{"validation": ["S000"]}]}, "is not valid"),
+        ({"folds": [{"test": ["S000"], "validation": ["S000"]}]}, "both tests and validates group 'S000' in fold 1"),
+        ({"folds": [["a"]], "parts": {"a": ["S000"], "b": ["S000"]}}, "has group 'S000' in two parts"),
+        ({"folds": [["a"]], "parts": {"a": ["S000"], "b": ["S001"]}}, "has no fold for group 'S002'"),
     ],
 )
 def test_a_bad_file_is_said(tmp_path: Path, content: dict[str, object], sentence: str) -> None:
@@ -134,5 +141,23 @@ def test_a_new_protocol_registers_itself(monkeypatch: pytest.MonkeyPatch) -> Non
             return super().assign(table)[::-1]
 
     np.testing.assert_array_equal(protocol("reversed", 2).assign(table(4)), [2, 2, 1, 1])
-    with pytest.raises(FauError, match="choose one of kfold, consecutive, reversed"):
+    with pytest.raises(FauError, match=r"choose one of kfold, .*official, reversed, "):
         protocol("unknown")
+
+
+@settings(max_examples=30, deadline=None)
+@given(groups=st.integers(12, 150), parts=st.integers(2, 7), seed=st.integers(0, 99))
+def test_what_goes_round_in_turn_leaves_even_numbers_of_every_kind(groups: int, parts: int, seed: int) -> None:
+    """Beyond the groups that are dealt singly; here ten, so that a test need not deal thousands."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(0, 4, groups)
+    shares = np.eye(4)[kinds] / groups
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dealing, "_SINGLY", 10)
+        part = dealing.deal(shares, parts)
+    counts = np.bincount(part, minlength=parts)
+    assert counts.sum() == groups and counts.max() - counts.min() <= 1
+    rest = np.argsort(-shares.max(1), kind="stable")[10:]
+    for kind in range(4):
+        own = np.bincount(part[rest][kinds[rest] == kind], minlength=parts)
+        assert own.max() - own.min() <= 1

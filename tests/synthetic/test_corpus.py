@@ -18,11 +18,13 @@ import polars as pl
 import psutil
 import pytest
 
+import fau.crops.pool
 import fau.synthetic.cache
 import fau.synthetic.corpus
 from fau.crops.store import CropSet, check
 from fau.errors import FauError
-from fau.synthetic.cache import cache_folder, default_cropset
+from fau.paths import cache_folder
+from fau.synthetic.cache import default_cropset
 from fau.synthetic.corpus import synthesize
 from fau.synthetic.recipe import RECIPES, Recipe
 from fau.synthetic.rows import labels_manifest
@@ -108,7 +110,7 @@ def _die(*args: object) -> None:
 
 
 def test_a_dead_worker_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fau.synthetic.corpus, "_start_worker", _die)
+    monkeypatch.setattr(fau.crops.pool, "_start", _die)
     with pytest.raises(FauError, match="a worker process died, perhaps for want of memory; try with fewer workers"):
         synthesize(SMALL, tmp_path / "out", workers=1, progress=False)
     assert list(tmp_path.iterdir()) == []

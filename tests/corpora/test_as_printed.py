@@ -1,0 +1,33 @@
+"""The commands of README's table of corpora, word for word, on the fake trees."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from faces import Faces
+
+from fau.cli.data import main
+from fau.corpora.registry import corpora
+from fau.crops.store import CropSet
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(corpora()))
+def test_prepare_as_printed(name: str, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real detector where the corpus has no landmarks.
+
+    The fake trees are all faults, so the share that may be lost is raised.
+    """
+    printed = re.search(rf"\| `fau-data (prepare {name} RAW OUT)` \|", README)
+    assert printed is not None
+    monkeypatch.chdir(tmp_path)
+    Path("RAW").mkdir()
+    import_module(f"trees.{name}").build(Path("RAW"), faces)
+    assert main([*printed[1].split(), "--max-lost", "0.95"]) == 0
+    assert main(["check", "OUT"]) == 0
+    assert len(CropSet.open("OUT")) > 0

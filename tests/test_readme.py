@@ -1,0 +1,55 @@
+"""What README prints is what the programs take."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fau.cli.report import _parser as report_parser
+from fau.cli.sweep import build_parser as sweep_parser
+from fau.cli.train import parse
+from fau.corpora.registry import corpora
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def _commands(program: str) -> list[list[str]]:
+    """Return the commands of a program that README prints, in blocks, tables and sentences, as words."""
+    printed = re.findall(rf"(?:^\$ |`)({program}(?: [^`\n]*)?)(?=`|$)", README, re.MULTILINE)
+    found = [shlex.split(text, comments=True)[1:] for text in dict.fromkeys(printed)]
+    return [words for words in found if words and words[0] != "..."]
+
+
+@pytest.mark.parametrize("words", _commands("fau-train"), ids=" ".join)
+def test_training_commands_parse(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    ours = ["fau.nets.gla.GLACNN" if word == "yourpackage.YourNet" else word for word in words]
+    parse([word for word in ours if word != "--print_config"])
+
+
+def test_sweep_and_report_commands_parse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    assert len(_commands("fau-sweep")) >= 2 and len(_commands("fau-report")) >= 2
+    for words in _commands("fau-sweep"):
+        assert sweep_parser().parse_args(words).file.exists()
+    for words in _commands("fau-report"):
+        report_parser().parse_args(words)
+
+
+def test_every_corpus_has_its_row_and_its_page() -> None:
+    prepared = {words[1] for words in _commands("fau-data") if words[0] == "prepare"}
+    assert prepared == set(corpora())
+    for name, reader in corpora().items():
+        page = (REPOSITORY / "docs" / "corpora" / f"{name}.md").read_text(encoding="utf-8")
+        assert f"docs/corpora/{name}.md" in README
+        assert f"fau-data prepare {name} RAW OUT" in page and "icence" in page, reader.title
+
+
+def test_links_lead_somewhere() -> None:
+    for file in (REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8")):
+            assert (file.parent / target).exists(), f"{file.name} links to {target}"
