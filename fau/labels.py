@@ -82,41 +82,57 @@ MAX_INTENSITY = 5  # FACS intensities A..E are coded 1..5, absent is 0
 
 
 def label_set(name: str) -> tuple[int, ...]:
-    """Return the action units of a named label set, in output order.
+    """Return the action units of a label set, in output order.
 
     Args:
-        name: A key of ``LABEL_SETS``.
+        name: A key of ``LABEL_SETS``, or numbers with commas between: ``1,2,12``.
 
     Raises:
         FauError: If no label set has that name, or it is one of expressions.
     """
-    if name in EXPRESSION_SETS:
+    if is_expression_set(name):
         raise FauError(
             f"label set '{name}' holds expressions, this needs action units ({', '.join(LABEL_SETS)}); "
             "experiments/expression.yaml trains expressions"
         )
-    try:
+    if name in LABEL_SETS:
         return LABEL_SETS[name]
-    except KeyError:
+    parts = _parts(name)
+    if not parts or not all(part.isdecimal() and int(part) in AU_NAMES for part in parts):
         known = ", ".join([*LABEL_SETS, *EXPRESSION_SETS])
-        raise FauError(f"label set '{name}' is unknown; choose one of {known}") from None
+        raise FauError(
+            f"label set '{name}' is unknown; choose one of {known}, or give action units such as 1,2,12 or expressions "
+            "such as anger,happiness"
+        )
+    return tuple(int(part) for part in parts)
 
 
 def expression_set(name: str) -> tuple[str, ...]:
-    """Return the classes of a named set of expressions, in output order.
+    """Return the classes of a set of expressions, in output order.
 
     Args:
-        name: A key of ``EXPRESSION_SETS``.
+        name: A key of ``EXPRESSION_SETS``, or names with commas between: ``anger,happiness``.
 
     Raises:
         FauError: If no set of expressions has that name.
     """
-    try:
-        return EXPRESSION_SETS[name]
-    except KeyError:
+    if not is_expression_set(name):
         what = "holds action units" if name in LABEL_SETS else "is unknown"
         known = ", ".join(EXPRESSION_SETS)
-        raise FauError(f"label set '{name}' {what}; set data.label_set to one of expressions: {known}") from None
+        raise FauError(f"label set '{name}' {what}; set data.label_set to one of expressions: {known}")
+    return EXPRESSION_SETS[name] if name in EXPRESSION_SETS else tuple(_parts(name))
+
+
+def is_expression_set(name: str) -> bool:
+    """Tell whether a label set is one of expressions: by its name, or two or more names with commas between."""
+    parts = _parts(name)
+    return name in EXPRESSION_SETS or (len(parts) > 1 and set(parts) <= set(EXPRESSIONS))
+
+
+def _parts(name: str) -> list[str]:
+    """Return the parts of a list with commas; none where one is empty or comes twice."""
+    parts = [part.strip() for part in name.split(",")]
+    return parts if all(parts) and len(set(parts)) == len(parts) else []
 
 
 def output_labels(name: str) -> list[str]:
@@ -125,7 +141,7 @@ def output_labels(name: str) -> list[str]:
     Raises:
         FauError: If no label set has that name.
     """
-    return list(EXPRESSION_SETS[name]) if name in EXPRESSION_SETS else [au_label(au) for au in label_set(name)]
+    return list(expression_set(name)) if is_expression_set(name) else [au_label(au) for au in label_set(name)]
 
 
 def au_label(au: int) -> str:

@@ -35,7 +35,8 @@ class FaceDataModule(LightningDataModule):
         crop_set: A synthetic corpus by its recipe's name, drawn on demand and cached (synthetic, synthetic-quick,
             synthetic-tiny), or the path of a crop set.
         label_set: What to train, by the name of its set: action units (bp4d12, disfa8, disfa12, affwild12,
-            synthetic18) or, with a module for expressions, basic7, affectnet8 or affwild8.
+            synthetic18, or numbers such as "1,2,12") or, with a module for expressions, basic7, affectnet8 or affwild8
+            (or names such as "anger,happiness").
         protocol: How groups are divided: kfold (even label counts), consecutive, a published division by name, or the
             path of a .json file that lists the groups of each fold.
         folds: Number of folds; null takes the protocol's own, which is 5 for kfold and consecutive.

@@ -13,12 +13,12 @@ from torch import Tensor
 from fau.crops.store import CropSet
 from fau.errors import FauError
 from fau.labels import (
-    EXPRESSION_SETS,
     EXPRESSIONS,
     au_column,
     au_label,
     expression_set,
     intensity_column,
+    is_expression_set,
     label_set,
     output_labels,
 )
@@ -77,7 +77,7 @@ def read_targets(cropset: CropSet, label_set_name: str, occurrence_threshold: in
     """
     expression = _expressions(cropset)
     valence_arousal = _columns(cropset.manifest, ["valence", "arousal"])
-    if label_set_name in EXPRESSION_SETS:
+    if is_expression_set(label_set_name):
         present = _one_hot(cropset, expression, label_set_name)
         coded = np.repeat(present.any(1, keepdims=True), present.shape[1], 1)
         none = np.zeros((len(present), 0), np.float32)

@@ -31,7 +31,7 @@ from fau.corpora.registry import corpora
 from fau.corpora.tree import Tree
 from fau.crops.store import CropSet
 from fau.data.protocols import protocol
-from fau.labels import EXPRESSION_SETS, LABEL_SETS, au_column
+from fau.labels import au_column
 
 NAMES = list(corpora())
 PIXELS = 32
@@ -149,12 +149,7 @@ def prepared(built: Built, out: Path, more: list[str]) -> CropSet:
     return cropset
 
 
-def test_from_the_tree_to_a_trained_fold(
-    built: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for sets in (LABEL_SETS, EXPRESSION_SETS):
-        monkeypatch.setitem(sets, "made up", ())  # and away with it afterwards
-        monkeypatch.delitem(sets, "made up")
+def test_from_the_tree_to_a_trained_fold(built: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for i, variant in enumerate(built.variants):
         cropset = prepared(built, tmp_path / f"out{i}", variant)
         assert len(cropset) > 0, variant
@@ -189,35 +184,30 @@ def is_picture(path: str) -> bool:
 
 
 def trainable_set(cropset: CropSet) -> str:
-    """Return the largest label set that this few crops can train; make one up where there is none."""
-    groups = cropset.manifest.group_by("group").agg(pl.col(au_column(au)).max() for au in cropset.info.aus)
-    often = {au for au in cropset.info.aus if groups[au_column(au)].sum() >= min(0.4 * len(groups), 5)}
-    assert often, "the fake tree shows some action units in many groups"
-    LABEL_SETS["made up"] = tuple(sorted(often))
-    return max((name for name, aus in LABEL_SETS.items() if set(aus) <= often), key=lambda name: len(LABEL_SETS[name]))
-
-
-def trainable_expressions(cropset: CropSet) -> str:
-    """Make up a set of the expressions that many groups show."""
-    trained = cropset.manifest.filter(pl.col("split").fill_null("train") == "train")
-    groups = trained.group_by("expression").agg(pl.col("group").n_unique()).drop_nulls()
-    least = 3 if cropset.manifest["split"].has_nulls() else 1  # folds are dealt, the owner's parts are as they are
-    often = [name for name, count in groups.iter_rows() if count >= least]
-    assert len(often) > 1, "the fake tree shows some expressions in many groups"
-    EXPRESSION_SETS["made up"] = tuple(sorted(often))
-    return "made up"
+    """Return the labels that this few crops can train, as a list: action units, or expressions where there are none."""
+    rows = cropset.manifest
+    if cropset.info.aus:
+        groups = rows.group_by("group").agg(pl.col(au_column(au)).max() for au in cropset.info.aus)
+        often = [au for au in cropset.info.aus if groups[au_column(au)].sum() >= min(0.4 * len(groups), 5)]
+        assert often, "the fake tree shows some action units in many groups"
+        return ",".join(map(str, often))
+    least = 3 if rows["split"].has_nulls() else 1  # folds are dealt, the owner's parts are as they are
+    groups = rows.filter(pl.col("split").fill_null("train") == "train").group_by("expression")
+    counts = groups.agg(pl.col("group").n_unique()).drop_nulls().sort("expression")
+    shown = [name for name, count in counts.iter_rows() if count >= least]
+    assert len(shown) > 1, "the fake tree shows some expressions in many groups"
+    return ",".join(shown)
 
 
 def train_last_fold(built: Built, cropset: CropSet, runs: Path) -> None:
     """Train the last fold of the corpus's protocol at tiny size."""
-    single = not cropset.info.aus
-    label_set = trainable_expressions(cropset) if single else trainable_set(cropset)
+    label_set = trainable_set(cropset)
     corpus = plain(built)
     corpus.list()
     folds = ["--data.folds", "3"] if corpus.protocol == "kfold" else []
     arguments = ["--data.crop_set", str(cropset.path), "--data.label_set", label_set, *TRAIN]
     arguments += ["--data.protocol", corpus.protocol, *folds, "--runs", str(runs)]
-    arguments += ["--model", "fau.modules.expression.ExpressionClassification"] if single else []
+    arguments += [] if cropset.info.aus else ["--model", "fau.modules.expression.ExpressionClassification"]
     last = str(protocol(corpus.protocol, 3 if folds else None).folds)
     assert train([*arguments, "--fold", last]) == 0
     (record,) = (json.loads(file.read_text()) for file in runs.glob("*/*/run.json"))
