@@ -94,3 +94,49 @@ def masked_cross_entropy(
     if weight is None:
         return MaskedSum(total, coded.sum().to(total.dtype))
     return MaskedSum(total, torch.where(coded, weight[target.clamp(min=0)], 0.0).sum())
+
+
+def weighted_asymmetric(
+    probability: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    label_weight: Tensor | None = None,
+    stop_gradient: bool = True,
+    eps: float = 1e-8,
+) -> MaskedSum:
+    """ME-GraphAU's weighted asymmetric loss of the coded labels, computed in float32 at least: 1e-8 is 0 in half.
+
+    -w [y log p + (1 - y) p log(1 - p)]: a negative that scores low counts little. The factor p is a constant to the
+    gradient in the authors' code, and not in their formula.
+
+    Args:
+        probability: (B, L), 0..1 but for rounding.
+        target: (B, L), 0 or 1 (or between) where coded; any value elsewhere, NaN too.
+        mask: (B, L) bool, True where coded.
+        label_weight: (L,) factors w of a label's whole term. They do not enter ``count``.
+        stop_gradient: Whether the factor p is held constant.
+        eps: Least argument of a logarithm.
+    """
+    probability = torch.where(mask, _full_precision(probability), 0.5)
+    target = torch.where(mask, target.to(probability.dtype), 0.0)
+    focus = probability.detach() if stop_gradient else probability
+    present = target * probability.clamp(min=eps).log()
+    absent = (1 - target) * focus * (1 - probability).clamp(min=eps).log()
+    loss = -(present + absent)
+    if label_weight is not None:
+        loss = loss * label_weight.to(loss)
+    return MaskedSum(torch.where(mask, loss, 0.0).sum(), mask.sum().to(loss.dtype))
+
+
+def edge_cross_entropy(logits: Tensor, target: Tensor, mask: Tensor) -> MaskedSum:
+    """ME-GraphAU's edge loss: cross-entropy over what an ordered pair of labels is, of pairs coded both.
+
+    Args:
+        logits: (B, L * L, 4); the pair of labels i and j is at i * L + j, its class 2 y_i + y_j.
+        target: (B, L), 0 or 1 where coded; any value elsewhere.
+        mask: (B, L) bool, True where coded.
+    """
+    label = torch.where(mask, target, 0).long()
+    pair = 2 * label.unsqueeze(2) + label.unsqueeze(1)
+    coded = mask.unsqueeze(2) & mask.unsqueeze(1)
+    return masked_cross_entropy(logits.flatten(0, 1), torch.where(coded, pair, -1).flatten())

@@ -98,6 +98,9 @@ def train_fold(fold: Fold) -> dict[str, Any]:
         return _train(fold)
     record_trial(fold.run, "waiting")  # before the lock: a sweep then knows which run a refused trial has to wait for
     with fold.run.locked():
+        if fold.run.status == "done":  # by another process, while this one waited for the lock
+            record_trial(fold.run, "done")
+            return fold.run.read()
         try:
             return _train(fold)
         except (SystemExit, KeyboardInterrupt):
@@ -121,6 +124,7 @@ def _train(fold: Fold) -> dict[str, Any]:
     module, datamodule, run = fold.module, fold.datamodule, fold.run
     module.run_id, module.training_seed = fold.record["run_id"], fold.record["seed"]
     module.use_training_data(datamodule)
+    fold.record |= module.record()
     began = started - fold.record.get("wall_s", 0.0)
     log = EpochLog(run, began)
     trainer = _build_trainer(fold, log)
@@ -130,7 +134,7 @@ def _train(fold: Fold) -> dict[str, Any]:
             warnings.filterwarnings("ignore", message=message)
         _fit(trainer, module, datamodule, last if last.exists() else None)
         chosen = run.checkpoints / ("best.ckpt" if fold.selects else "last.ckpt")
-        best_epoch = _load_weights(module, chosen)
+        best_epoch = _load_weights(module, run, chosen)
         _drop_averaging(trainer)
         metrics: dict[str, float] = {}
         if fold.selects:
@@ -146,6 +150,7 @@ def _train(fold: Fold) -> dict[str, Any]:
         "finished": _now(),
         "wall_s": time.monotonic() - began,
         "images_per_s": log.images_per_s or fold.record.get("images_per_s"),
+        "processes": trainer.world_size,
         "epochs": len(run.metrics()),
         "best_epoch": best_epoch,
         "metrics": metrics,
@@ -249,9 +254,12 @@ def _fit(trainer: Trainer, module: FaceModule, datamodule: FaceDataModule, check
         raise
 
 
-def _load_weights(module: FaceModule, checkpoint: Path) -> int:
+def _load_weights(module: FaceModule, run: RunDirectory, checkpoint: Path) -> int:
     """Load the chosen weights and return the epoch that they are from, counted from 0."""
     if not checkpoint.exists():
+        epochs = run.metrics()
+        if MONITOR in epochs.columns and epochs[MONITOR].is_not_null().any():  # so there was one
+            raise FauError(f"checkpoint '{checkpoint}' is gone; train the run from the start with --rerun")
         raise FauError(
             f"training ended without '{checkpoint}'; it takes one whole epoch, and one with a validation score where "
             "that chooses: see trainer.max_epochs, limit_train_batches, limit_val_batches, check_val_every_n_epoch "
@@ -259,6 +267,8 @@ def _load_weights(module: FaceModule, checkpoint: Path) -> int:
         )
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict):
+            raise pickle.UnpicklingError("not a checkpoint of a training")
         module.on_load_checkpoint(content)
         module.load_state_dict(content["state_dict"])
         return int(content["epoch"])
@@ -353,12 +363,13 @@ def deciding_settings(
 
 
 def _by_content(settings: Any) -> Any:
-    """Put in place of a weight file's path, under ``pretrained``, the hash of its content: files move and change."""
+    """Put in place of a weight file's path the hash of its content: files move and change."""
     if not isinstance(settings, dict):
         return settings
     replaced = {key: _by_content(value) for key, value in settings.items()}
-    file = replaced.get("pretrained")
-    if isinstance(file, str) and Path(file).is_file():
-        with Path(file).open("rb") as stream:
-            replaced["pretrained"] = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    for key in ("pretrained", "weights", "stage1"):
+        file = replaced.get(key)
+        if isinstance(file, str) and Path(file).is_file():
+            with Path(file).open("rb") as stream:
+                replaced[key] = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
     return replaced

@@ -30,7 +30,13 @@ def _configurations(file: Path) -> list[str]:
     return [word for name in files for word in ("--config", str(name))]
 
 
-@pytest.mark.parametrize("file", EXPERIMENTS, ids=_name)
+def _parameter(file: Path) -> object:
+    """An experiment with a tiny variant beside it is of real size: minutes a run, not seconds."""
+    real = file.with_name(f"{file.stem}-tiny.yaml").exists()
+    return pytest.param(file, id=_name(file), marks=[pytest.mark.slow] if real else [])
+
+
+@pytest.mark.parametrize("file", [_parameter(file) for file in EXPERIMENTS])
 def test_every_experiment_trains(file: Path, tiny_cropset: Path, tmp_path: Path) -> None:
     arguments = [*_configurations(file), f"--data.crop_set={tiny_cropset}", *TINY, f"--runs={tmp_path}"]
     assert train([*arguments, "--wandb=disabled"]) == 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fau.losses import masked_bce, masked_cross_entropy
+from fau.losses import edge_cross_entropy, masked_bce, masked_cross_entropy, weighted_asymmetric
 
 Array = NDArray[np.float64]
 
@@ -155,3 +155,60 @@ def test_cross_entropy_ignores_what_the_missing_logits_hold() -> None:
     assert torch.isfinite(loss)
     assert logits.grad is not None
     assert torch.equal(logits.grad[1], torch.zeros(2))
+
+
+@settings(deadline=None)
+@given(_problems())
+def test_asymmetric_is_the_formula(problem: dict[str, Any]) -> None:
+    p, y, w, mask = 1 / (1 + np.exp(-problem["logits"])), problem["target"], problem["label"], problem["mask"]
+    expected = -(w * (y * np.log(p) + (1 - y) * p * np.log(1 - p)))[mask].sum()
+    loss = weighted_asymmetric(*(torch.from_numpy(value) for value in (p, y, mask, w)))
+    assert loss.total.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert loss.count.item() == mask.sum()
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_the_focus_carries_no_gradient(stop: bool) -> None:
+    p = torch.tensor([[0.3, 0.8]], dtype=torch.float64, requires_grad=True)
+    loss = weighted_asymmetric(p, torch.tensor([[0, 1]]), torch.ones(1, 2, dtype=torch.bool), stop_gradient=stop)
+    (gradient,) = torch.autograd.grad(loss.total, p)
+    # d/dp of -p log(1 - p) is p / (1 - p), less log(1 - p) where the factor takes part
+    expected = 0.3 / 0.7 - (0 if stop else np.log(0.7))
+    torch.testing.assert_close(gradient, torch.tensor([[expected, -1 / 0.8]], dtype=torch.float64))
+
+
+def test_asymmetric_stays_finite_at_certainty_and_in_half_precision() -> None:
+    p = torch.tensor([[0.0, 1.0, 1.0, 0.0]], requires_grad=True)
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    loss = weighted_asymmetric(p, torch.tensor([[1, 0, 1, 0]]), mask).mean()
+    loss.backward()
+    assert loss.item() == pytest.approx(2 * 18.4207 / 4, rel=1e-4)  # -log 1e-8, which half precision would make 0
+    assert p.grad is not None
+    assert torch.isfinite(p.grad).all()
+    assert weighted_asymmetric(p.detach().half(), torch.tensor([[1, 0, 1, 0]]), mask).mean().dtype == torch.float32
+
+
+@pytest.mark.parametrize("garbage", [-1.0, 9.0, float("nan")])
+def test_asymmetric_and_edges_leave_out_what_is_not_coded(garbage: float) -> None:
+    torch.manual_seed(0)
+    mask = torch.rand(6, 3) < 0.6
+    target = torch.where(mask, (torch.rand(6, 3) < 0.5).float(), garbage)
+    p = torch.where(mask, torch.rand(6, 3), garbage).requires_grad_()
+    asymmetric = weighted_asymmetric(p, target, mask)
+    asymmetric.mean().backward()
+    assert p.grad is not None
+    assert torch.equal(p.grad != 0, mask)
+    logits = torch.randn(6, 9, 4, requires_grad=True)
+    edges = edge_cross_entropy(logits, target, mask)
+    edges.mean().backward()
+    total, count = 0.0, 0
+    for b, i, j in np.ndindex(6, 3, 3):
+        if mask[b, i] and mask[b, j]:
+            pair = int(2 * target[b, i] + target[b, j])
+            total -= float(logits.detach()[b, 3 * i + j].log_softmax(0)[pair])
+            count += 1
+    assert edges.total.item() == pytest.approx(total, rel=1e-5)
+    assert edges.count.item() == count
+    assert torch.isfinite(asymmetric.total)
+    nothing = weighted_asymmetric(p, target, torch.zeros_like(mask))
+    assert nothing.mean().item() == 0

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from fau.modules.base import FaceModule
 from fau.units import duration
 
 
@@ -26,6 +27,10 @@ class TrainingProgress(Callback):
         """Open the bar."""
         self._started = time.monotonic()
         self._first_epoch = trainer.current_epoch
+        started = pl_module.record().get("started_from") if isinstance(pl_module, FaceModule) else None
+        if started and trainer.is_global_zero and not trainer.current_epoch:
+            carried = ", ".join(started["carried over"])
+            self._console.print(f"starts from {started['stage1']} (weights carried over: {carried})", highlight=False)
         if not trainer.is_global_zero or not sys.stderr.isatty():
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("batches"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,10 @@ class FaceModule(LightningModule):
             FauError: If they are smaller than the network's input and may not be enlarged.
         """
         self.transform.check(data.cropset.size)
+
+    def record(self) -> dict[str, Any]:
+        """Return what the run's record keeps of the module, after ``use_training_data``, as plain JSON values."""
+        return {}
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:
         """Return the loss of a batch, a scalar; under DDP the mean over ranks is the loss of the union batch."""
@@ -179,6 +183,19 @@ class FaceModule(LightningModule):
         if self.trainer.world_size > 1:
             for buffer in self.net.buffers():
                 torch.distributed.broadcast(buffer, 0)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Yield the buffers that checkpoints keep: batch-norm statistics and the like.
+
+        Weight averaging averages what it finds here. Buffers that no checkpoint keeps are constants, such as the
+        pixels' mean, loss weights and index tables: averaging would round them, and a resumed run would have others.
+        """
+        seen = set[Tensor]()
+        for module in self.modules() if recurse else [self]:
+            for name, buffer in module._buffers.items():
+                if buffer is not None and name not in module._non_persistent_buffers_set and buffer not in seen:
+                    seen.add(buffer)
+                    yield buffer
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser and its schedule from the settings."""

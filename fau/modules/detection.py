@@ -9,6 +9,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from fau.data.datamodule import FaceDataModule
+from fau.errors import FauError
 from fau.labels import au_label, label_set
 from fau.losses import masked_bce
 from fau.metrics import au_metrics
@@ -48,6 +49,8 @@ class AUDetection(FaceModule):
     ) -> None:
         self.labels = [au_label(au) for au in _label_set(label_set)]
         super().__init__(net, len(self.labels), optimizer, scheduler, channels_last, compile, allow_upsample)
+        if not 0 < threshold < 1:
+            raise FauError(f"model.threshold {threshold} is not between 0 and 1, as scores are; 0.5 is usual")
         self.threshold: float = threshold
         # Not persistent: weights belong to the fold's training part and not to the trained network.
         self.register_buffer("positive_weight", None, persistent=False)

@@ -59,16 +59,8 @@ class Backbone(Net):
         allow_1x1: bool = False,
         options: dict[str, Any] | None = None,
     ) -> None:
-        if not timm.is_model(name):
-            near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise FauError(f"timm has no model '{name}'{hint} (timm.list_models() names them all)")
-        config = timm.get_pretrained_cfg(name)
-        own_size = config.input_size[-1] if config else 224
-        super().__init__(num_outputs, own_size if input_size is None else input_size)
-        options = dict(options or {})
-        if config and config.fixed_input_size:
-            options.setdefault("img_size", self.input_size)
+        own_size, size, options = _settings(name, input_size, options)
+        super().__init__(num_outputs, size)
         self.name = name
         self.features = _create(name, pretrained, self.input_size, options)
         data = resolve_model_data_config(self.features)  # type: ignore[no-untyped-call]
@@ -98,6 +90,65 @@ class Backbone(Net):
         """Score a batch (B, 3, H, W)."""
         output: NetOutput = self.head(_feature_map(self.features, image))
         return output
+
+
+class Trunk(nn.Module):
+    """A timm model up to its last feature map, for networks with a head of their own.
+
+    Args:
+        name: A timm model, with the tag of its weights where that matters (``resnet50.tv_in1k``).
+        pretrained: As in ``Backbone``.
+        input_size: Side of the image in pixels; None takes the model's own.
+        options: More arguments for ``timm.create_model``.
+
+    Attributes:
+        channels: Channels of the map.
+        transformer: Whether the model makes tokens, or maps with channels last, rather than convolutional maps.
+
+    Raises:
+        FauError: If the model is unknown, its weights cannot be had or do not fit, or the image is too small.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pretrained: bool | str = False,
+        input_size: int | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        own_size, self.input_size, options = _settings(name, input_size, options)
+        self.model = _create(name, pretrained, self.input_size, options)
+        data = resolve_model_data_config(self.model)  # type: ignore[no-untyped-call]
+        self.mean, self.std = data["mean"], data["std"]
+        shape = _map_shape(self.model, self.input_size)
+        if shape is None:
+            raise FauError(f"{name} cannot take images of {self.input_size} px; set input_size ({own_size} is its own)")
+        self.channels = shape[0]
+        self.transformer = hasattr(self.model, "num_prefix_tokens") or getattr(self.model, "output_fmt", "") == "NHWC"
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map a batch (B, 3, H, W) to features (B, C, H', W')."""
+        return _feature_map(self.model, image)
+
+
+def _settings(name: str, input_size: int | None, options: dict[str, Any] | None) -> tuple[int, int, dict[str, Any]]:
+    """Return the model's own image size, the one to use, and the arguments for timm.
+
+    Raises:
+        FauError: If timm has no such model.
+    """
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise FauError(f"timm has no model '{name}'{hint} (timm.list_models() names them all)")
+    config = timm.get_pretrained_cfg(name)
+    own_size = config.input_size[-1] if config else 224
+    size = own_size if input_size is None else input_size
+    options = dict(options or {})
+    if config and config.fixed_input_size:
+        options.setdefault("img_size", size)
+    return own_size, size, options
 
 
 def _feature_map(model: nn.Module, image: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,28 @@ class NetOutput:
     def scores(self) -> Tensor:
         """Probabilities (B, L) in [0, 1], float32 at least: half precision would tie what training tells apart."""
         return torch.sigmoid(self.logits.to(torch.promote_types(self.logits.dtype, torch.float32)))
+
+
+@dataclass
+class ProbabilityOutput(NetOutput):
+    """The result of a network whose outputs are probabilities by themselves, and no logits.
+
+    Attributes:
+        logits: (B, L), the logits of the probabilities, cut where they leave 1e-6..1 - 1e-6; for what asks for logits.
+        probability: (B, L), as the network gives them: 0..1 but for rounding, float32 at least.
+    """
+
+    probability: Tensor = field(kw_only=True)
+
+    @classmethod
+    def of(cls, probability: Tensor, **others: Any) -> Self:
+        """Make the output from probabilities and a subclass's own fields."""
+        return cls(torch.logit(probability, eps=1e-6), probability=probability, **others)
+
+    @property
+    def scores(self) -> Tensor:
+        """Probabilities (B, L) in [0, 1]."""
+        return self.probability.clamp(0, 1)
 
 
 class Net(nn.Module):

@@ -13,6 +13,8 @@ from fau.nets.output import Net
 SMALL: dict[str, dict[str, object]] = {
     "GLACNN": {"input_size": 32, "widths": (4, 4, 8, 8, 8, 8), "hidden": 8},
     "Backbone": {"input_size": 64, "name": "test_resnet", "hidden": 8},
+    "MEGraphAUStage1": {"input_size": 64, "trunk": "test_resnet", "width": 32},
+    "MEGraphAUStage2": {"input_size": 64, "trunk": "test_resnet", "width": 32},
 }
 
 
@@ -22,7 +24,8 @@ def networks() -> list[type[Net]]:
     for module_info in pkgutil.walk_packages(fau.nets.__path__, "fau.nets."):
         module = importlib.import_module(module_info.name)
         for _, candidate in inspect.getmembers(module, inspect.isclass):
-            if issubclass(candidate, Net) and candidate is not Net and candidate.__module__ == module_info.name:
+            ours = issubclass(candidate, Net) and candidate is not Net and candidate.__module__ == module_info.name
+            if ours and not candidate.__name__.startswith("_"):  # a base that several share
                 found.add(candidate)
     return sorted(found, key=lambda network: network.__name__)
 

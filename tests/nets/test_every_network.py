@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from pathlib import Path
 
@@ -82,7 +83,12 @@ def test_every_trainable_parameter_gets_a_gradient(network: type[Net]) -> None:
         for parameter in net.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     output = net(_images(net))
-    masked_bce(output.logits, torch.ones_like(output.logits), torch.ones_like(output.logits) > 0).mean().backward()
+    loss = masked_bce(output.logits, torch.ones_like(output.logits), torch.ones_like(output.logits) > 0).mean()
+    for field in dataclasses.fields(output):  # what else a network gives to learn from, such as edges
+        extra = getattr(output, field.name)
+        if field.name not in ("logits", "attention", "probability") and isinstance(extra, torch.Tensor):
+            loss = loss + (extra * torch.randn_like(extra)).mean()
+    loss.backward()
     trainable = {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}
     assert trainable
     for name, parameter in trainable.items():
