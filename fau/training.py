@@ -124,7 +124,9 @@ def _train(fold: Fold) -> dict[str, Any]:
     module, datamodule, run = fold.module, fold.datamodule, fold.run
     module.run_id, module.training_seed = fold.record["run_id"], fold.record["seed"]
     module.use_training_data(datamodule)
-    fold.record |= module.record()
+    about = module.record()
+    fold.record["warnings"] = [*fold.record["warnings"], *about.pop("warnings", [])]
+    fold.record |= about
     began = started - fold.record.get("wall_s", 0.0)
     log = EpochLog(run, began)
     trainer = _build_trainer(fold, log)

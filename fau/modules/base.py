@@ -78,7 +78,10 @@ class FaceModule(LightningModule):
         self.transform.check(data.cropset.size)
 
     def record(self) -> dict[str, Any]:
-        """Return what the run's record keeps of the module, after ``use_training_data``, as plain JSON values."""
+        """Return what the run's record keeps of the module, after ``use_training_data``, as plain JSON values.
+
+        ``warnings`` are sentences that reports show beside the run.
+        """
         return {}
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:

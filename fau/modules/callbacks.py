@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import pickle
 import time
 from pathlib import Path
 from statistics import median
@@ -55,8 +56,12 @@ class RunCheckpoint(ModelCheckpoint):
         super().load_state_dict({key: moved(value) for key, value in state_dict.items()})
 
 
+# What Lightning's checkpoints hold and a run needs to go on.
+_CONTENT = {"state_dict", "epoch", "global_step", "loops", "callbacks", "optimizer_states", "lr_schedulers"}
+
+
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints whole or not at all.
+    """Writes checkpoints whole or not at all, and reads none but whole ones.
 
     Lightning's own writes to the system's temporary folder and moves the file: where that is another file system, the
     move is a copy, and a kill or a full disk in its midst destroys the checkpoint that it was to replace.
@@ -69,6 +74,17 @@ class WholeCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, content)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(Path(path), content.getvalue())
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Load a checkpoint.
+
+        Raises:
+            UnpicklingError: If the file holds something else.
+        """
+        content: Any = super().load_checkpoint(path, *args, **kwargs)
+        if not isinstance(content, dict) or not content.keys() >= _CONTENT:
+            raise pickle.UnpicklingError("not a checkpoint of a training")
+        return content
 
 
 class StayStopped(Callback):

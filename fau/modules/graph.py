@@ -86,7 +86,9 @@ class GraphDetection(AUDetection):
 
     def record(self) -> dict[str, Any]:
         """Return what the run's record keeps of where training started."""
-        return {"started_from": self.started_from} if self.started_from else {}
+        if self.started_from or not isinstance(self.net, MEGraphAUStage2):
+            return {"started_from": self.started_from} if self.started_from else {}
+        return {"warnings": ["stage 2 was trained without a stage 1 to start from; name one by --model.stage1"]}
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:
         """Return the loss of the union batch: each part's mean over what is coded of it."""

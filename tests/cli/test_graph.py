@@ -94,3 +94,9 @@ def test_settings_that_contradict_each_other_are_refused(tiny_cropset: Path) -> 
     data.setup()
     with pytest.raises(FauError, match="takes inverse, or none"):
         GraphDetection(net=first).use_training_data(data)
+
+
+def test_stage_2_from_nothing_is_said(tiny_args: list[str], tmp_path: Path) -> None:
+    assert _train(2, tiny_args, "--trainer.max_epochs=1", f"--runs={tmp_path}") == 0
+    (run,) = ledger(tmp_path)
+    assert "without a stage 1" in run.read()["warnings"][0]
