@@ -14,6 +14,7 @@ import os
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +31,12 @@ from fau import __version__
 from fau.errors import FauError
 
 RUN_FORMAT = 1
+# What readers of a record count on, and its type: of a finished run all, of another run what there is.
+_RECORD_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("run_id", "name", "status", "selection"), (str,)),
+    **dict.fromkeys(("fold", "folds", "epochs", "best_epoch"), (int,)),
+    **{"wall_s": (int, float), "labels": (list,), "metrics": (dict,), "crop_set": (dict,)},
+}
 RECORD_LIBRARIES = ("torch", "lightning", "torchmetrics", "timm", "albumentations", "numpy", "opencv-python-headless")
 
 
@@ -85,14 +92,19 @@ class RunDirectory:
         """Return the record, ``run.json``.
 
         Raises:
-            FauError: If the file cannot be read or is from a newer format.
+            FauError: If the file cannot be read, lacks what a record has, or is from a newer format.
         """
         file = self.path / "run.json"
         try:
             record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             newer = int(record["format"]) > RUN_FORMAT
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FauError(f"'{file}' cannot be read ({error}); remove the run's folder to train it again") from error
+            fault = "" if newer else _record_fault(record)
+        except KeyError as error:
+            fault = f"no {error}"
+        except (OSError, ValueError, TypeError) as error:
+            fault = str(error)
+        if fault:
+            raise FauError(f"'{file}' cannot be read ({fault}); train the run again with --rerun")
         if newer:
             raise FauError(f"'{file}' has format {record['format']}, this fau reads up to {RUN_FORMAT}; update fau")
         return record
@@ -162,15 +174,33 @@ class RunDirectory:
         """
         file = self.path / name
         try:
-            with np.load(file, allow_pickle=False) as stored:
+            with file.open("rb") as stream:
+                stored = np.load(stream, allow_pickle=False)
+                if not isinstance(stored, np.lib.npyio.NpzFile):
+                    raise ValueError("one array and no archive of arrays")
                 return {key: stored[key] for key in stored.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise FauError(f"'{file}' cannot be read ({error}); train the run again with --rerun") from error
 
     def metrics(self) -> pl.DataFrame:
-        """Return the epochs so far, one row each; no rows before the first epoch ended."""
+        """Return the epochs so far, one row each; no rows before the first epoch ended.
+
+        Raises:
+            FauError: If the file is damaged.
+        """
         file = self.path / "metrics.csv"
-        return pl.read_csv(file, infer_schema_length=None, glob=False) if file.exists() else pl.DataFrame()
+        if not file.exists():
+            return pl.DataFrame()
+        try:
+            epochs = pl.read_csv(file, infer_schema_length=None, glob=False)
+            if not epochs.schema.get("epoch", pl.String()).is_integer():
+                raise ValueError("no column 'epoch' of whole numbers")
+            if not epochs.schema.get("time_s", pl.Float64()).is_numeric():
+                raise ValueError("column 'time_s' holds no numbers")
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            reason = str(error).partition("\n")[0]
+            raise FauError(f"'{file}' cannot be read ({reason}); train the run again with --rerun") from error
+        return epochs
 
     def log_epoch(self, row: Mapping[str, float | int | None]) -> None:
         """Add an epoch to ``metrics.csv``, in place of the rows that a resumed run does again.
@@ -183,6 +213,19 @@ class RunDirectory:
             epochs = epochs.filter(pl.col("epoch") < row["epoch"])
         epochs = pl.concat([epochs, pl.DataFrame([dict(row)])], how="diagonal_relaxed")
         write_atomically(self.path / "metrics.csv", epochs.write_csv().encode())
+
+
+def _record_fault(record: Mapping[str, Any]) -> str:
+    """Say what a record lacks, or holds of another type; empty if nothing."""
+    if "status" not in record:
+        return "no 'status'"
+    for key, types in _RECORD_TYPES.items():
+        if key not in record:
+            if record["status"] == "done":
+                return f"no '{key}'"
+        elif not isinstance(record[key], types):
+            return f"'{key}' is {json.dumps(record[key])[:40]}"
+    return "" if "name" in record.get("crop_set", {"name": ""}) else "no name in 'crop_set'"
 
 
 def ledger(root: Path) -> list[RunDirectory]:

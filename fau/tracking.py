@@ -95,7 +95,9 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
             settings=wandb.Settings(silent=True, console="off"),
         )
     except Exception as error:  # noqa: BLE001  whatever its client or server raise, nothing depends on W&B
-        warnings.warn(f"W&B could not start ({error}); the run goes on without it", stacklevel=2)
+        no_key = resolved == "online" and not has_key()
+        reason = "no key is set: run 'wandb login' or set WANDB_API_KEY" if no_key else " ".join(str(error).split())
+        warnings.warn(f"W&B could not start ({reason}); the run goes on without it", stacklevel=2)
         return None
     if resolved == "online" and run.url:  # offline, asking makes it warn
         rank_zero_info(f"W&B: {run.url}")

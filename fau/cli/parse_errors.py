@@ -16,6 +16,7 @@ _UNKNOWN = re.compile(r"(?:Group '(?P<group>[^']+)' does not accept option|Optio
 _NO_CLASS = re.compile(r"Expected a dot import path string: (.*)|.*has no attribute '(.*)'|No module named '(.*)'")
 _EXPECTED = re.compile(r"Expected an? (?:<class '([\w.]+)'>|typing.Literal\[([^\]]+)\])")
 _GIVEN = re.compile(r"(?:Given value|Got value): (.*)")
+_CLASS_GIVEN = re.compile(r"expects a function or a callable class: .*Got value: (\S+)$")
 _CONFIG = re.compile(r"(--config|-c)(=|$)")
 _WHERE_LISTED = "fau-train --print_config lists the settings"
 
@@ -34,9 +35,11 @@ def one_sentence(error: BaseException) -> str:
     if ours is not None:
         return str(ours)
     keys: list[str] = []
-    about_key = reason = ""
+    about_key = reason = class_given = ""
     for cause in _causes(error):
         reason = " ".join(str(cause).split())
+        if wanted := _CLASS_GIVEN.search(reason):
+            class_given = wanted[1]
         found = _KEY.match(reason)
         if found:
             about_key = reason
@@ -50,7 +53,7 @@ def one_sentence(error: BaseException) -> str:
         path = ".".join(filter(None, (key, unknown["group"], unknown["option"])))
         return f"unknown setting '{path}'; {_WHERE_LISTED}"
     if named := _NO_CLASS.match(reason):
-        name = next(filter(None, named.groups()))
+        name = class_given or next(filter(None, named.groups()))
         return f"setting '{key}' cannot be '{name}': no class of that name fits; give its import path"
     given = _GIVEN.search(reason)
     if given and _EXPECTED.match(reason):

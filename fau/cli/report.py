@@ -94,6 +94,8 @@ def _formats(text: str) -> tuple[str, ...]:
     for name in formats:
         if name not in FORMATS:
             raise FauError(f"--formats names '{name}'; choose of {', '.join(FORMATS)}, or 'none'")
+    if not formats:
+        raise FauError(f"--formats names nothing; choose of {', '.join(FORMATS)}, or 'none'")
     return formats
 
 

@@ -25,7 +25,9 @@ def print_run(record: Mapping[str, Any], path: Path) -> None:
         path: The run directory.
     """
     metrics: Mapping[str, float] = record["metrics"]
-    title = f"{record['name']}, test fold {record['fold']} of {record['folds']} ({record['crop_set']['name']})"
+    part = record.get("fold_name", "")
+    fold = f"{record['fold']} of {record['folds']}" + ("" if part in ("", str(record["fold"])) else f", {part}")
+    title = f"{record['name']}, test fold {fold} ({record['crop_set']['name']})"
     table = Table(title=title, title_justify="left")
     task = record.get("task", "au")
     columns = COLUMNS[task]
@@ -47,6 +49,8 @@ def print_run(record: Mapping[str, Any], path: Path) -> None:
     }[record["selection"]]
     rate = f", {record['images_per_s']:.0f} images/s" if record.get("images_per_s") else ""
     console.print(f"{chosen}; {duration(record['wall_s'])}{rate}", highlight=False)
+    for text in record.get("warnings") or []:
+        console.print(f"warning: {text}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"run directory: {path}", highlight=False, soft_wrap=True)
 
 

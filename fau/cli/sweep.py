@@ -71,13 +71,13 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
     if reference not in sweep.rows:
         raise FauError(f"--reference '{reference}' is no row of '{sweep.file}'; its rows are {', '.join(sweep.rows)}")
     console = Console(highlight=False)
+    slots = plan(len(sweep.trials), arguments.jobs, arguments.gpus_per_trial, arguments.threads)
+    options = Options(arguments.runs, arguments.rerun, arguments.retries, len(slots.gpus[0]), not arguments.no_fork)
+    full_command(sweep.trials[0], options.runs, options.rerun, options.gpus)  # refuses before anything is started
     if arguments.dry_run:
         for p in survey(sweep, state, arguments.rerun):
             print(f"{p.trial.number:4d}  {'done' if p.found else 'to run':6}  {p.trial.shell_line}")
         return 0
-    slots = plan(len(sweep.trials), arguments.jobs, arguments.gpus_per_trial, arguments.threads)
-    options = Options(arguments.runs, arguments.rerun, arguments.retries, len(slots.gpus[0]), not arguments.no_fork)
-    full_command(sweep.trials[0], options.runs, options.rerun, options.gpus)  # refuses before anything is started
     with state.locked():
         state.write_arguments(sweep)
         trials = survey(sweep, state, arguments.rerun)

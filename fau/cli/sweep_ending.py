@@ -8,6 +8,7 @@ from rich.console import Console
 
 from fau.errors import FauError
 from fau.sweep.runner import Outcome, shown_path
+from fau.sweep.spec import Trial, load_yaml, option_values
 from fau.sweep.state import read_json
 
 
@@ -59,8 +60,11 @@ def report(outcome: Outcome, reference: str, folder: Path | None, console: Conso
     try:
         runs = [run for experiment in experiments for run in load_runs(experiment) if run.path.resolve() in mine]
         root = experiments[0] if len(experiments) == 1 else experiments[0].parent
-        result = build_report(root, runs, _recorded_name(outcome, reference))
+        recorded = _recorded_names(outcome).get(reference, [None])[0]
+        result = build_report(root, runs, recorded)
         print_report(result, console)
+        for line in renamed(outcome):
+            console.print(line, markup=False, soft_wrap=True)
         console.print("report:", highlight=False)
         for file in write_report(result, folder or root / "report", FORMATS):
             console.print(f"  {shown_path(file.absolute())}", markup=False, soft_wrap=True)
@@ -70,9 +74,31 @@ def report(outcome: Outcome, reference: str, folder: Path | None, console: Conso
     return 0
 
 
-def _recorded_name(outcome: Outcome, row: str) -> str | None:
-    """Return what the runs of a row call it: one that was made earlier may carry another name."""
+def _recorded_names(outcome: Outcome) -> dict[str, list[str]]:
+    """Return what the finished runs of each row call it: one that was made earlier may carry another name."""
+    names: dict[str, list[str]] = {}
     for p in outcome.trials:
-        if p.trial.row == row and p.state == "done" and p.run_dir is not None:
-            return str(read_json(p.run_dir / "run.json").get("name") or row)
-    return None
+        if p.state == "done" and p.run_dir is not None:
+            name = str(read_json(p.run_dir / "run.json").get("name") or p.trial.row)
+            names.setdefault(p.trial.row, []).append(name)
+    return names
+
+
+def renamed(outcome: Outcome) -> list[str]:
+    """Say of the rows that the report does not show, or not whole, under their own name which name they have there."""
+    own = {p.trial.row: name for p in outcome.trials if (name := _own_name(p.trial)) is not None}
+    lines = []
+    for row, names in _recorded_names(outcome).items():
+        for name in dict.fromkeys(name for name in names if name != own.get(row, name)):
+            what = "it shows" if own[row] not in names else f"{names.count(name)} of its {len(names)} runs show"
+            lines.append(f"row '{row}' is the same configuration as '{name}'; {what} as '{name}'")
+    return lines
+
+
+def _own_name(trial: Trial) -> str | None:
+    """Return the name that a trial's command and files give its run; None where they leave it to fau-train."""
+    if not trial.is_fau_train:
+        return None
+    contents = [load_yaml(file) for file in trial.config_files() if file.is_file()]
+    names = [content["name"] for content in contents if isinstance(content, dict) and content.get("name")]
+    return next(iter([*option_values(trial.argv, "name")[-1:], *map(str, names[-1:])]), None)

@@ -17,7 +17,7 @@ from jsonargparse import ActionYesNo
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from omegaconf.errors import OmegaConfBaseException
 
-from fau.cli._main import EXIT_INTERRUPTED, EXIT_TERMINATED, guarded
+from fau.cli._main import EXIT_INTERRUPTED, EXIT_TERMINATED, guarded, plain_warnings
 from fau.cli.parse_errors import broken_file, one_sentence, our_error
 from fau.cli.progress import TrainingProgress
 from fau.cli.run_table import print_run
@@ -133,8 +133,7 @@ def run_fold(args: Sequence[str]) -> int:
     cli = parse(args)
     cli.config["name"] = agent_row(cli.config["name"])
     config = resolve(cli)
-    if config["experiment"] in ("", ".", "..") or "/" in config["experiment"]:
-        raise FauError(f"experiment '{config['experiment']}' names one folder under --runs; give a name without '/'")
+    _check(config)
     if config["fold"] == "all":
         return _all_folds(args, cli)
     datamodule = FaceDataModule(**cli.config["data"].as_dict())
@@ -143,7 +142,7 @@ def run_fold(args: Sequence[str]) -> int:
     deciding = deciding_settings(config, datamodule.describe(), precision, config["patience"])
     identity = run_id(deciding)
     run = RunDirectory(Path(config["runs"]) / config["experiment"] / identity)
-    if is_main_process() and run.status == "done" and not config["rerun"]:
+    if is_main_process() and not config["rerun"] and run.status == "done":
         return _say_done(run, config)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     try:
@@ -158,7 +157,8 @@ def run_fold(args: Sequence[str]) -> int:
         **_data_record(datamodule),
         **{"task": built["model"].task, "threshold": built["model"].threshold},
         **{"allow_upsample": built["model"].transform.allow_upsample},
-        **{"precision": precision, "devices": config["trainer"]["devices"], "warnings": []},
+        **{"precision": precision, "devices": config["trainer"]["devices"]},
+        "warnings": list(datamodule.split.notes),
         **{"attempt": _attempts(run) + 1 if config["rerun"] else 1},
     }
     fold = Fold(
@@ -175,6 +175,29 @@ def run_fold(args: Sequence[str]) -> int:
     if is_main_process():
         print_run(record, run.path)
     return 0
+
+
+def _check(config: dict[str, Any]) -> None:
+    """Refuse what types let pass and training would trip over, before anything is written."""
+    if config["experiment"] in ("", ".", "..") or "/" in config["experiment"]:
+        raise FauError(f"experiment '{config['experiment']}' names one folder under --runs; give a name without '/'")
+    for key, what in {"name": "a row of the report", "runs": "the folder of all runs"}.items():
+        if not config[key].strip():
+            raise FauError(f"--{key} is empty; it names {what}")
+    if config["patience"] is not None and config["patience"] < 1:
+        raise FauError(f"--patience {config['patience']} is too small; give 1 or more epochs")
+    trainer = config["trainer"]
+    if trainer["overfit_batches"]:
+        raise FauError(
+            f"trainer.overfit_batches {trainer['overfit_batches']} does not go with fau's loaders; "
+            "set trainer.limit_train_batches instead"
+        )
+    every, last = trainer["check_val_every_n_epoch"], trainer["max_epochs"]
+    if config["data"]["validation"] != "none" and every and last and 0 < last < every:
+        raise FauError(
+            f"trainer.check_val_every_n_epoch {every} is more than trainer.max_epochs {last}, so no epoch would be "
+            "validated and chosen; lower it, or set data.validation to none"
+        )
 
 
 def _data_record(datamodule: FaceDataModule) -> dict[str, Any]:
@@ -213,8 +236,6 @@ def _say_done(run: RunDirectory, config: dict[str, Any]) -> int:
 def _all_folds(args: Sequence[str], cli: TrainCLI) -> int:
     """Run the folds one after another, each as a run of its own."""
     datamodule = FaceDataModule(**cli.config["data"].as_dict())
-    if datamodule.fold_count < 1:
-        raise FauError(f"data.folds {datamodule.fold_count} leaves no fold to train; give 2 or more")
     status = 0
     for fold in range(1, datamodule.fold_count + 1):
         print(f"fold {fold} of {datamodule.fold_count}")
@@ -247,7 +268,8 @@ def _run_apart(command: list[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run fau-train and return its exit status."""
-    return guarded(PROGRAM, lambda: run_fold(sys.argv[1:] if argv is None else argv))
+    with plain_warnings(PROGRAM):
+        return guarded(PROGRAM, lambda: run_fold(sys.argv[1:] if argv is None else argv))
 
 
 if __name__ == "__main__":

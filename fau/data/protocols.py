@@ -347,7 +347,9 @@ class FixedFolds(FoldProtocol):
             names = ["+".join(map(str, e["test"])) if parts.keys() >= set(e["test"]) else "" for e in entries]
             rest = str(content.get("rest", "error"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FauError(f"protocol '{name}' is not valid: it needs a JSON object with 'folds', lists of groups") from error
+            raise FauError(
+                f"protocol '{name}' is not valid: it needs a JSON object with 'folds', lists of groups"
+            ) from error
         if not tested:
             raise FauError(f"protocol '{name}' is not valid: its list 'folds' is empty")
         if folds is not None and folds != len(tested):

@@ -197,9 +197,9 @@ class EvalSampler(Sampler[BatchKey]):
     """Yields batches of one size, in manifest order, every sample at least once over all ranks.
 
     What a network makes of a sample differs in the last digits between batches of other shapes, so every batch of every
-    process has the same: ``batch_size`` samples, whatever the number of processes. The last ones are filled up by
-    repeating the part from its start, which also keeps collective operations from hanging; duplicates are dropped by
-    ``index`` afterwards.
+    process has the same: ``batch_size`` samples, or the whole part where that is smaller, whatever the number of
+    processes. The last ones are filled up by repeating the part from its start, which also keeps collective operations
+    from hanging; duplicates are dropped by ``index`` afterwards.
 
     Args:
         indices: int64, manifest rows of the part.
@@ -209,6 +209,7 @@ class EvalSampler(Sampler[BatchKey]):
     """
 
     def __init__(self, indices: NDArray[np.int64], batch_size: int, rank: int = 0, world: int = 1) -> None:
+        batch_size = max(1, min(batch_size, len(indices)))
         padding = -len(indices) % (batch_size * world)
         self._indices = np.concatenate([indices, np.resize(indices, padding)]) if padding else indices
         self._batch_size, self._rank, self._world = batch_size, rank, world

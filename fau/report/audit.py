@@ -27,8 +27,14 @@ def audit(rows: list[Row], runs: list[Run]) -> list[str]:
         *_mixed(used, "thresholds", lambda run: str(run["threshold"])),
         *_mixed(used, "protocols", lambda run: f"{run['protocol']} with {run['folds']} folds"),
         *_mixed(used, "ways to choose the checkpoint", lambda run: str(run["selection"])),
+        *_mixed(
+            [run for run in used if _processes(run)],
+            "numbers of processes (batch norm saw other shares of a batch)",
+            lambda run: str(_processes(run)),
+        ),
         *_mixed(used, "code versions", lambda run: str(run["code_version"])),
         *_within(rows),
+        *_partial(used),
         *_mixed(used, "machines (times and rates are not comparable)", _machine),
         *_own(used),
     ]
@@ -44,9 +50,9 @@ def _missing(rows: list[Row], runs: list[Run]) -> Iterable[str]:
     }
     finished = {(run.name, run.seed, run.fold) for run in runs if run.status == "done"}
     for run in runs:
-        if run.status == "unreadable":
-            yield f"{run.fault}; the run is left out"
-        elif run.status != "done" and (run.name, run.seed, run.fold) not in finished:
+        if run.fault:
+            yield run.fault
+        if run.status not in ("done", "unreadable") and (run.name, run.seed, run.fold) not in finished:
             reason = f" ({_first_line(run['error'])})" if run["error"] else ""
             what = f"row '{run.name}', fold {run.fold}, seed {run.seed}"
             yield f"{what} {words.get(run.status, run.status)}{reason}: {rerun.get(run.status, 'left out')}"
@@ -84,6 +90,18 @@ def _within(rows: list[Row]) -> Iterable[str]:
             yield f"row '{row.name}' mixes {len(kinds)} configurations; give each a name of its own"
 
 
+def _partial(runs: list[Run]) -> Iterable[str]:
+    """Rows that were tested on a part of the test fold."""
+    names: dict[str, None] = {}
+    for run in runs:
+        limit = _trainer(run).get("limit_test_batches")
+        whole = limit is None or (isinstance(limit, float) and limit == 1.0)  # 1 without a point is one batch
+        if not whole or _trainer(run).get("fast_dev_run"):
+            names[run.name] = None
+    if names:
+        yield f"only a part of the test folds was scored (limit_test_batches, fast_dev_run): {_some(list(names))}"
+
+
 def _own(runs: list[Run]) -> Iterable[str]:
     """Warnings that the runs recorded themselves, each once."""
     rows_of: dict[str, list[str]] = {}
@@ -101,6 +119,18 @@ def _stripped(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _stripped(entry) for key, entry in sorted(value.items()) if key not in ("fold", "seed")}
     return value
+
+
+def _trainer(run: Run) -> dict[str, Any]:
+    """Settings of the trainer; a config that lacks them gives none."""
+    settings = (run["config"] or {}).get("trainer")
+    return settings if isinstance(settings, dict) else {}
+
+
+def _processes(run: Run) -> int | None:
+    """Number of processes that trained a run; None where it is unknown or, by synchronised batch norm, no matter."""
+    number = run["processes"] or run["devices"]
+    return number if isinstance(number, int) and not _trainer(run).get("sync_batchnorm") else None
 
 
 def _machine(run: Run) -> str:

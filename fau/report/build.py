@@ -98,7 +98,7 @@ def build_report(
     experiments, warnings, names = [], [], set()
     for name, members in sorted(by_experiment.items()):
         notes: list[str] = []
-        rows = _rows(members, notes)
+        rows = _rows(members, notes, level)
         names |= {row.name for row in rows}
         if not rows:
             states = ", ".join(f"{run.name} fold {run.fold}: {run.fault or run.status}" for run in members[:5])
@@ -120,12 +120,12 @@ def build_report(
     return Report(root, experiments, warnings, resamples, level, datetime.now().astimezone())
 
 
-def _rows(runs: list[Run], notes: list[str]) -> list[Row]:
+def _rows(runs: list[Run], notes: list[str], level: float) -> list[Row]:
     members: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.started, run.fold)):
         if run.status != "unreadable":
             members.setdefault(run.name, []).append(run)
-    built = [build_row(name, group, notes) for name, group in members.items()]
+    built = [build_row(name, group, notes, level) for name, group in members.items()]
     return [row for row in built if row is not None]
 
 
@@ -149,6 +149,9 @@ def _compare(rows: list[Row], notes: list[str], resamples: int, level: float) ->
             row.marks.add("§")
             remarks.append(f"over the {len(groups)} subjects that both tested")
         if row.seeds != seeds or reference.seeds != seeds:
+            for lacking, having in ((row, reference), (reference, row)):
+                if set(having.seeds) - set(lacking.seeds):
+                    lacking.marks.add("¶")
             remarks.append(f"over the common seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
         own, other = _select(row, seeds, groups), _select(reference, seeds, groups)
         if not np.array_equal(own[..., 0] + own[..., 2], other[..., 0] + other[..., 2]):

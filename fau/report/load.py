@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from fau.errors import FauError
@@ -29,7 +28,7 @@ class Run:
         counts: ``(groups, labels, 4)`` TP, FP, FN, TN.
         ranking: Threshold-free scores; None where no predictions were kept.
         epochs: ``metrics.csv`` as columns.
-        fault: Why a done run cannot be read; empty otherwise.
+        fault: What of it cannot be read, and what is therefore left out; empty if all can.
     """
 
     path: Path
@@ -102,38 +101,45 @@ def _load(directory: RunDirectory) -> Run:
     try:
         record, status = directory.read(), directory.status
     except FauError as error:
-        return Run(directory.path, {}, "unreadable", fault=str(error))
+        return Run(directory.path, {}, "unreadable", fault=f"{error}; the run is left out")
     epochs, fault = _epochs(directory)
     if status != "done":
-        return Run(directory.path, record, status, epochs=epochs, fault=fault)
+        return Run(directory.path, record, status, epochs=epochs)
     try:
         stored = directory.arrays("counts.npz")
         counts = np.stack([stored[key].astype(np.int64) for key in ("tp", "fp", "fn", "tn")], -1)
         groups, labels = tuple(map(str, stored["groups"])), tuple(map(str, stored["labels"]))
         if counts.shape[:2] != (len(groups), len(labels)) or not groups or not labels:
             raise ValueError(f"{counts.shape[:2]} counts for {len(groups)} groups and {len(labels)} labels")
-        ranking = _ranking(directory, labels, str(record.get("task", "au")))
     except (FauError, KeyError, ValueError) as error:
         reason = str(error) if isinstance(error, FauError) else f"'{directory.path / 'counts.npz'}': {error}"
-        return Run(directory.path, record, "unreadable", epochs=epochs, fault=reason)
+        return Run(directory.path, record, "unreadable", epochs=epochs, fault=f"{reason}; the run is left out")
+    ranking, ranking_fault = _ranking(directory, labels, str(record.get("task", "au")))
+    fault = "; ".join(filter(None, (fault, ranking_fault)))
     return Run(directory.path, record, status, groups, labels, counts, ranking, epochs, fault)
 
 
-def _ranking(directory: RunDirectory, labels: tuple[str, ...], task: str) -> Ranking | None:
-    if not (directory.path / "predictions.npz").exists():
-        return None
-    stored = directory.arrays("predictions.npz")
-    if f"test/{task}/score" not in stored:
-        return None
-    if f"labels/{task}" in stored and tuple(map(str, stored[f"labels/{task}"])) != labels:
-        raise FauError(f"'{directory.path}': predictions and counts name different labels; train it again with --rerun")
-    return rank(*(stored[f"test/{task}/{name}"] for name in ("score", "label", "mask")))
+def _ranking(directory: RunDirectory, labels: tuple[str, ...], task: str) -> tuple[Ranking | None, str]:
+    """Return the threshold-free scores, None without whole predictions, and what is wrong with these."""
+    file = directory.path / "predictions.npz"
+    if not file.exists():
+        return None, ""
+    try:
+        stored = directory.arrays("predictions.npz")
+        if f"test/{task}/score" not in stored:
+            return None, ""
+        if f"labels/{task}" in stored and tuple(map(str, stored[f"labels/{task}"])) != labels:
+            raise FauError(f"'{file}' and 'counts.npz' name different labels; train the run again with --rerun")
+        return rank(*(stored[f"test/{task}/{name}"] for name in ("score", "label", "mask"))), ""
+    except (FauError, KeyError, ValueError, IndexError, TypeError) as error:
+        reason = str(error) if isinstance(error, FauError) else f"'{file}': {error}"
+        return None, f"{reason}; ROC-AUC and average precision of its row are left out"
 
 
 def _epochs(directory: RunDirectory) -> tuple[dict[str, list[float | None]], str]:
     try:
         table = directory.metrics()
-    except (pl.exceptions.PolarsError, OSError) as error:  # learning curves are an extra: said and skipped
-        return {}, f"'{directory.path / 'metrics.csv'}' cannot be read ({error})"
+    except FauError as error:  # learning curves are an extra: said and skipped
+        return {}, f"{error}; its learning curve is left out"
     numeric = [name for name, kind in table.schema.items() if kind.is_numeric()]
     return {name: table[name].to_list() for name in numeric}, ""

@@ -81,7 +81,7 @@ def headline(experiment: Experiment, level: float) -> str:
     macro = reference.estimate.macro
     sentences = [f"The reference '{reference.name}' reaches macro F1 {tables.percent(macro.value)} %"]
     if macro.estimable:
-        sentences[0] += f" ({100 * level:.0f} % interval {tables.percent(macro.low)} to {tables.percent(macro.high)})"
+        sentences[0] += f" ({100 * level:g} % interval {tables.percent(macro.low)} to {tables.percent(macro.high)})"
     sentences[0] += f" on {len(reference.groups)} subjects."
     compared = [row for row in experiment.rows if row.comparison is not None]
     verdicts = {BETTER: "Better", WORSE: "Worse", UNCLEAR: "Not told apart"}

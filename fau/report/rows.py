@@ -116,7 +116,7 @@ MARKS: dict[str, str] = {
 }
 
 
-def build_row(name: str, all_runs: list[Run], notes: list[str]) -> Row | None:
+def build_row(name: str, all_runs: list[Run], notes: list[str], level: float = 0.95) -> Row | None:
     """Pool the finished runs of one configuration.
 
     Seeds with fewer finished folds than the others are left out, since their F1 is over other subjects.
@@ -125,6 +125,7 @@ def build_row(name: str, all_runs: list[Run], notes: list[str]) -> Row | None:
         name: Of the row.
         all_runs: Its runs, finished or not.
         notes: Receives remarks on what was left out.
+        level: Confidence level of the intervals.
 
     Returns:
         The row, or None if no run is finished.
@@ -145,7 +146,7 @@ def build_row(name: str, all_runs: list[Run], notes: list[str]) -> Row | None:
     counts, groups = _pool(name, runs, seeds, notes)
     if len(counts) < len(seeds):
         seeds, runs = seeds[:1], [run for run in runs if run.seed == seeds[0]]
-    estimate = f1_intervals(counts[..., :3])
+    estimate = f1_intervals(counts[..., :3], level)
     scores = [f1_scores(run.counts.sum(0)[:, :3]) for run in runs]
     values = tuple(float(macro_mean(score)) for score in scores)
     label_mean = tuple(float(macro_mean(column)) for column in np.array(scores).T)

@@ -85,7 +85,7 @@ def row_label(row: Row) -> str:
 
 def score_table(experiment: Experiment, level: float) -> Table:
     """Scores of each row, its difference to the reference and the test of it."""
-    interval = f"{100 * level:.0f} % interval"
+    interval = f"{100 * level:g} % interval"
     headings = ["row", "F1", interval, "Δ F1", interval, "p (Holm)", "F1, mean of folds", "ROC-AUC", "AP", "accuracy"]
     table = Table("Macro F1, pooled over test folds", headings, [])
     for row in experiment.rows:
@@ -199,7 +199,7 @@ def notes(experiment: Experiment, level: float) -> list[str]:
     sentences = [
         f"Scores are percent. F1 of an {experiment.noun} is from TP, FP and FN pooled over the test folds; macro F1 is "
         f"the mean over {experiment.noun}s. The mean of folds, as papers give it, is another number.",
-        f"{100 * level:.0f} % intervals and tests are over subjects and treat the trained models as fixed: they speak "
+        f"{100 * level:g} % intervals and tests are over subjects and treat the trained models as fixed: they speak "
         "of other subjects, not of other trainings.",
     ]
     compared = [row.comparison for row in experiment.rows if row.comparison is not None]

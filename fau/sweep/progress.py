@@ -98,10 +98,10 @@ class Progress:
         try:
             with (self.run_dir / "metrics.csv").open(encoding="utf-8", newline="") as stream:
                 rows = list(csv.DictReader(stream))
-        except OSError:
+            scores = [float(row[_SCORE]) for row in rows if row.get(_SCORE)]
+        except (OSError, ValueError, csv.Error):  # a damaged file is the trial's to complain of
             return
         self.epoch = len(rows)
-        scores = [float(row[_SCORE]) for row in rows if row.get(_SCORE)]
         if scores and self.state == "running":
             self.score = max(scores)
 

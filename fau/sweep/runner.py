@@ -257,7 +257,10 @@ class Runner:
             p.state = "interrupted"
         else:
             p.reason = _reason(code, record, p.log)
-            if p.attempts <= self._options.retries:
+            # fau-train leaves with 2 where a setting is wrong, which a second attempt does not change; a run that is
+            # held by another process ("waiting") and a disk that was full ("interrupted") are worth one.
+            wrong = p.trial.is_fau_train and code == 2 and record.get("status") not in ("waiting", "interrupted")
+            if p.attempts <= self._options.retries and not wrong:
                 p.state = "waiting"
                 self._queue.append(p)
                 self._view.say(f"{self._position(p)}: failed ({p.reason}); it will be tried again")

@@ -12,6 +12,7 @@ import torch
 
 from fau.cli.train import main
 from fau.modules.detection import AUDetection
+from fau.nets.gla import GLACNN
 from fau.runs import RunDirectory
 
 OnlyRun = Callable[[Path], tuple[Path, dict[str, Any]]]
@@ -48,3 +49,29 @@ def test_an_average_is_what_is_tested_and_survives_an_interruption(
         RunDirectory(only_run(tmp_path / "broken")[0]).arrays("predictions.npz"),
     )
     assert all(np.array_equal(want[key], got[key]) for key in want)
+
+
+def test_constants_are_not_averaged(
+    tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was stopped after its last epoch takes the average from its checkpoint, and all else as it is made."""
+    callback = "--trainer.callbacks+=lightning.pytorch.callbacks.EMAWeightAveraging"
+    arguments = [*tiny_args, "--data.weights", "balanced", "--wandb", "disabled", callback, "--runs", str(tmp_path)]
+    constants: list[list[torch.Tensor]] = []
+    original = AUDetection.on_test_epoch_end
+
+    def keep(self: AUDetection) -> None:
+        assert self.positive_weight is not None
+        constants.append([self.transform.mean.clone(), self.transform.std.clone(), self.positive_weight.clone()])
+        original(self)
+
+    monkeypatch.setattr(AUDetection, "on_test_epoch_end", keep)
+    assert main(arguments) == 0
+    run = RunDirectory(only_run(tmp_path)[0])
+    want = run.arrays("predictions.npz")
+    run.write(run.read() | {"status": "running"})
+    assert main(arguments) == 0
+    got = run.arrays("predictions.npz")
+    assert all(np.array_equal(want[key], got[key]) for key in want)
+    assert all(torch.equal(*pair) for pair in zip(*constants, strict=True))
+    assert torch.equal(constants[0][0].flatten(), 255 * torch.tensor(GLACNN(1, input_size=32).mean))

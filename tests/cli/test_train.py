@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 import torch
 import yaml
 
+from fau.cli._main import plain_warnings
 from fau.cli.train import main, parse, resolve
 from fau.crops.store import CropSet
 from fau.modules.callbacks import WholeCheckpoints
@@ -197,6 +199,7 @@ def test_a_run_stopped_while_it_is_tested_says_so(
     tmp_path: Path,
     only_run: OnlyRun,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = [*tiny_args, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--wandb", "disabled"]
     monkeypatch.setattr(AUDetection, "on_test_epoch_start", stop)
@@ -208,7 +211,13 @@ def test_a_run_stopped_while_it_is_tested_says_so(
     finally:
         signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
     assert ended == status
-    assert RunDirectory(only_run(tmp_path)[0]).status == "interrupted"
+    assert capsys.readouterr().err.endswith("; the same command goes on from here\n")
+    run = RunDirectory(only_run(tmp_path)[0])
+    assert run.status == "interrupted"
+    if status == 130:  # and then loses its checkpoint
+        (run.checkpoints / "best.ckpt").unlink()
+        assert main([*arguments, "--runs", str(tmp_path)]) == 2
+        assert "best.ckpt' is gone; train the run from the start with --rerun" in capsys.readouterr().err
 
 
 def test_a_full_disk_leaves_the_checkpoint_that_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,16 +246,77 @@ def test_another_configurations_checkpoint_is_refused(
     assert "another configuration wrote it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", [None, [1, 2], {"state_dict": {}}])
 def test_a_damaged_checkpoint_is_named(
-    tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: Any, tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [*tiny_args, "--fold", "2", "--runs", str(tmp_path), "--seed", "6"]
     target = tmp_path / "gla" / _identity(arguments) / "checkpoints"
     target.mkdir(parents=True)
     (target / "last.ckpt").write_bytes(b"not a checkpoint")
+    if content is not None:
+        torch.save(content, target / "last.ckpt")
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert "last.ckpt" in error and "--rerun" in error
+
+
+def test_a_damaged_record_is_named_and_rerun_mends_it(
+    trained: Path, tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs")
+    path, record = only_run(tmp_path / "runs")
+    arguments = [*tiny_args, "--fold", "2", "--runs", str(tmp_path / "runs"), "--wandb", "disabled"]
+    (path / "run.json").write_text(json.dumps(record | {"metrics": None}))
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "run.json' cannot be read ('metrics' is null); train the run again with --rerun" in error
+    assert main([*arguments, "--rerun"]) == 0
+    assert RunDirectory(path).read()["metrics"].keys() == record["metrics"].keys()
+    # The epochs of a run that goes on
+    RunDirectory(path).write(record | {"status": "running"})
+    (path / "metrics.csv").write_bytes(b"")
+    assert main(arguments) == 2
+    assert "metrics.csv' cannot be read" in capsys.readouterr().err
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_not_trained_again(
+    trained: Path, tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(*_: object, **__: object) -> None:
+        shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+
+    monkeypatch.setattr("fau.cli.train.pl.seed_everything", finish)  # after the look for a finished run
+    monkeypatch.setattr("fau.training._train", _interrupt)
+    assert main([*tiny_args, "--fold", "2", "--runs", str(tmp_path)]) == 0
+    assert only_run(tmp_path)[1] == only_run(trained)[1]
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it(tiny_args: list[str], tmp_path: Path, only_run: OnlyRun) -> None:
+    arguments = ["--data.batch_size", "100000", "--trainer.max_epochs", "1", "--wandb", "disabled"]
+    assert main([*tiny_args, *arguments, "--runs", str(tmp_path)]) == 0
+    path, record = only_run(tmp_path)
+    assert len(RunDirectory(path).arrays("predictions.npz")["test/index"]) == record["sizes"]["test"]
+
+
+def test_wandb_online_without_a_key_is_one_sentence(
+    tiny_args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only_run: OnlyRun
+) -> None:
+    def init(**_: object) -> None:
+        raise RuntimeError("api_key not configured (no-tty).\nUse wandb.login()")
+
+    monkeypatch.setattr("wandb.init", init)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    arguments = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--wandb", "online"]
+    with pytest.warns(UserWarning, match="W&B could not start .no key is set: run 'wandb login'") as caught:
+        assert main([*tiny_args, *arguments, "--runs", str(tmp_path)]) == 0
+    (said,) = [one for one in caught if "W&B" in str(one.message)]
+    with plain_warnings("fau-train"):
+        line = warnings.formatwarning(said.message, said.category, said.filename, said.lineno)
+        other = warnings.formatwarning("x", UserWarning, "torch/y.py", 3)
+    assert line == f"fau-train: warning: {said.message}\n"
+    assert other == "torch/y.py:3: UserWarning: x\n"
+    assert warnings.formatwarning("x", UserWarning, said.filename, 3) != "fau-train: warning: x\n"
 
 
 def _identity(arguments: list[str]) -> str:
@@ -264,6 +334,8 @@ def test_speed_settings_do_not_change_the_id_and_others_do(tiny_args: list[str])
     base = _identity(tiny_args)
     assert _identity([*tiny_args, "--data.num_workers", "1", "--model.channels_last", "false"]) == base
     assert _identity([*tiny_args, "--runs", "elsewhere", "--wandb", "disabled", "--name", "x"]) == base
+    held = ["--data.holdout", "[S002,S001]"]
+    assert _identity([*tiny_args, *held]) == _identity([*tiny_args, "--data.holdout", "[S001,S002]"]) != base
     changes = [["--seed", "1"], ["--fold", "2"], ["--model.net.attention", "false"], ["--data.weights", "none"]]
     for change in (*changes, ["--trainer.max_time", "00:00:01:00"], ["--trainer.val_check_interval", "0.5"]):
         assert _identity([*tiny_args, *change]) != base
@@ -301,6 +373,17 @@ def test_interpolated_values_follow_a_flag(tiny_args: list[str], tmp_path: Path)
         (["--seed", "5000000000"], ["seed 5000000000", "4294967295"]),
         (["--trainer.accelerator", "abacus"], ["trainer's settings", "abacus"]),
         (["--trainer.strategy", "ddp_spawn"], ["ddp_spawn", "use ddp"]),
+        (["--trainer.overfit_batches", "1"], ["trainer.overfit_batches", "limit_train_batches"]),
+        (["--trainer.check_val_every_n_epoch", "5"], ["check_val_every_n_epoch 5", "max_epochs 2"]),
+        (["--model.threshold", "1.5"], ["model.threshold 1.5", "0.5"]),
+        (["--model.threshold", "0"], ["model.threshold 0"]),
+        (["--patience", "0"], ["--patience 0", "1 or more"]),
+        (["--name", ""], ["--name is empty"]),
+        (["--runs", ""], ["--runs is empty"]),
+        (["--runs", "/proc/foo"], ["No such file or directory '/proc/foo", "name another path"]),
+        (["--data.holdout", "[]"], ["holdout names no group", "null"]),
+        (["--data.holdout", f"[{','.join(f'S00{i}' for i in range(1, 10))}]"], ["holdout names all 9 groups"]),
+        (["--data.folds", "0"], ["folds 0 is too few", "2 or more"]),
         (["--trainer.max_epochs", "0"], ["best.ckpt", "trainer.max_epochs"]),
         (["--trainer.limit_val_batches", "0", "--trainer.limit_train_batches", "0"], ["limit_train_batches"]),
     ],
@@ -408,9 +491,10 @@ def test_a_rate_that_falls_on_a_plateau(mode: str, tiny_args: list[str], tmp_pat
     assert only_run(tmp_path)[1]["epochs"] == 2
 
 
-def test_a_weight_file_decides_by_its_content(tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["pretrained", "weights", "stage1"])
+def test_a_weight_file_decides_by_its_content(setting: str, tmp_path: Path) -> None:
     def identity(file: Path) -> str:
-        net = {"class_path": "fau.nets.backbone.Backbone", "init_args": {"pretrained": str(file)}}
+        net = {"class_path": "fau.nets.backbone.Backbone", "init_args": {setting: str(file)}}
         config = {"model": {"class_path": "x", "init_args": {"net": net}}, "trainer": {}, "seed": 0}
         return run_id(deciding_settings(config, {}, "32-true", None))
 
@@ -422,4 +506,4 @@ def test_a_weight_file_decides_by_its_content(tmp_path: Path) -> None:
 
 def test_all_of_no_folds_is_refused(tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*tiny_args, "--data.folds", "0", "--fold", "all", "--runs", str(tmp_path)]) == 2
-    assert "data.folds 0" in capsys.readouterr().err
+    assert "folds 0 is too few" in capsys.readouterr().err

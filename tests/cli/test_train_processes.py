@@ -83,6 +83,7 @@ def test_two_processes_train_one_run(tiny_args: list[str], tmp_path: Path) -> No
     (run,) = ledger(tmp_path)
     record = run.read()
     assert record["status"] == "done"
+    assert record["processes"] == 2
     assert record["sizes"]["test"] == len(run.arrays("predictions.npz")["test/index"])
     (log,) = run.path.glob("wandb/offline-run-*/run-*.wandb")
     assert log.stat().st_size > 1000

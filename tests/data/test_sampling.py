@@ -160,7 +160,7 @@ def test_evaluation_counts_every_sample_and_pads_to_equal_batches(n: int, world:
     size = min(per_rank, n)
     ranks = [list(EvalSampler(rows, per_rank, rank, world)) for rank in range(world)]
     assert {len(batches) for batches in ranks} == {len(EvalSampler(rows, per_rank, 0, world))}
-    assert {len(key.indices) for batches in ranks for key in batches} == {size}, "the same whatever the number of processes"
+    assert {len(key.indices) for batches in ranks for key in batches} == {size}  # whatever world is
     seen = np.concatenate([key.indices for batches in ranks for key in batches])
     assert len(seen) - n == -n % (world * size) < world * n, "no batch is larger than the part"
     np.testing.assert_array_equal(np.unique(seen), rows)

@@ -30,6 +30,7 @@ def test_default_folder_and_formats(tmp_path, capsys):
         (["{runs}", "--reference", "x"], "--reference 'x' is no finished row"),
         (["{runs}", "--experiment", "x"], "holds no experiment 'x'"),
         (["{runs}", "--formats", "pdf"], "--formats names 'pdf'; choose of html, md, csv, tex"),
+        (["{runs}", "--formats", ""], "--formats names nothing; choose of html, md, csv, tex"),
         (["{runs}", "--resamples", "0"], "--resamples is 0"),
         (["{runs}", "--level", "95"], "--level is 95; give a number between 0 and 1"),
     ],

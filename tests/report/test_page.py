@@ -36,6 +36,13 @@ def test_figures_hold_the_runs(text):
     assert len(figures["e0-pr"]) == 13
 
 
+def test_the_cross_is_promised_where_it_is(text):
+    assert "In the view of one action unit, a cross marks the operating point" in text
+    views = drawings(text)["e0-pr"]
+    crosses = [sum(trace["mode"] == "markers" for trace in view["figure"]["data"]) for view in views]
+    assert crosses == [0] + [5] * 12  # the mean, then the action units
+
+
 def test_axes_have_titles_and_units(text):
     for views in drawings(text).values():
         layout = views[0]["figure"]["layout"]

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from fake_runs import LABELS, write_ablation, write_run
@@ -77,11 +79,17 @@ def test_mixtures_are_warned_of(tmp_path):
     write_run(tmp_path, "big", 1, order=10, config={"model": {"init_args": {"allow_upsample": True}}})
     needless = {"model": {"allow_upsample": True, "net": {"init_args": {"input_size": 64}}}}
     write_run(tmp_path, "fits", 1, order=11, config=needless)
+    write_run(tmp_path, "ddp", 1, order=12, processes=2, devices="auto")
+    trainer = {"trainer": {"limit_test_batches": 1, "sync_batchnorm": True}}
+    write_run(tmp_path, "synced", 1, order=13, processes=4, config=trainer)
     text = "\n".join((experiment := build(tmp_path)).warnings)
     assert "the rows mix crop sets: synthetic (5a11c0de): full" in text and "synthetic (ffff): other" in text
     assert "the rows mix thresholds: 0.5: full" in text and "0.4: other" in text
     assert "the rows mix code versions" in text and "the rows mix ways to choose the checkpoint" in text
     assert "row 'other' mixes 2 configurations" in text
+    assert "the rows mix numbers of processes (batch norm saw other shares of a batch): 1: full, " in text
+    assert "; 2: ddp" in text and "; 4:" not in text
+    assert "only a part of the test folds was scored (limit_test_batches, fast_dev_run): synced" in text
     assert "other: few positives of AU2" in text
     marks = {row.name: row.marks for row in experiment.rows}
     assert marks["other"] == {"†"} and "‡" in marks["big"] and "‡" not in marks["fits"]
@@ -114,6 +122,25 @@ def test_seeds_are_pooled_apart_and_short_ones_left_out(tmp_path):
     assert row.estimate.seeds == pytest.approx(each) and row.estimate.macro.value == pytest.approx(np.mean(each))
 
 
+def test_a_row_that_lacks_a_seed_of_the_reference_is_marked(tmp_path):
+    for order, (name, seeds) in enumerate({"full": (0, 1), "one": (0,), "three": (0, 1, 2)}.items()):
+        for seed in seeds:
+            for fold in (1, 2, 3):
+                write_run(tmp_path, name, fold, seed=seed, order=order)
+    marks = {row.name: row.marks for row in build(tmp_path).rows}
+    assert marks == {"full": {"¶"}, "one": {"¶"}, "three": set()}
+    rows = build(tmp_path, reference="three").rows
+    assert {row.name: row.marks for row in rows} == {"full": {"¶"}, "one": {"¶"}, "three": set()}
+
+
+def test_the_level_reaches_every_interval(ablation):
+    wide, narrow = (build(ablation, level=level).rows[1] for level in (0.95, 0.5))
+    for kind in ("estimate", "comparison"):
+        big, small = (row.estimate if kind == "estimate" else row.comparison.difference for row in (wide, narrow))
+        for one, other in zip([big.macro, *big.labels], [small.macro, *small.labels], strict=True):
+            assert other.high - other.low < one.high - one.low
+
+
 def test_the_last_of_two_equal_runs_counts(tmp_path):
     write_run(tmp_path, "full", 1)
     again = write_run(tmp_path / "again", "full", 1, order=5, parameters=7)
@@ -139,6 +166,54 @@ def test_damaged_runs_are_said_and_skipped(tmp_path):
     (write_run(tmp_path, "new", 1, order=3).path / "metrics.csv").write_text('epoch,"x\n1,2,3\n')
     text = "\n".join(build(tmp_path).warnings)
     assert "counts.npz' cannot be read" in text and "run.json' cannot be read" in text
+    assert "metrics.csv' cannot be read" in text and "its learning curve is left out" in text
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        ({"status": None}, "no 'status'"),
+        ({"name": None}, "no 'name'"),
+        ({"labels": None}, "no 'labels'"),
+        ({"metrics": None}, "no 'metrics'"),
+        ({"metrics": "null"}, "'metrics' is \"null\""),
+        ({"fold": [1]}, r"'fold' is \[1\]"),
+        ({"crop_set": {}}, "no name in 'crop_set'"),
+        ({"format": None}, "no 'format'"),
+    ],
+)
+def test_a_record_that_lacks_something_is_said_and_skipped(tmp_path, damage, fault):
+    write_run(tmp_path, "full", 1)
+    bad = write_run(tmp_path, "full", 2)
+    record = {key: value for key, value in (bad.read() | damage).items() if value is not None or key == "error"}
+    (bad.path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(FauError, match=f"run.json' cannot be read .{fault}.; train the run again with --rerun"):
+        bad.read()
+    experiment = build(tmp_path)
+    assert [run.fold for run in experiment.reference.runs] == [1]
+    assert "the run is left out" in experiment.warnings[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff garbage", "array"])
+def test_damaged_predictions_leave_the_counts(tmp_path, content):
+    file = write_run(tmp_path, "full", 1).path / "predictions.npz"
+    if content == "array":
+        with file.open("wb") as stream:
+            np.save(stream, np.arange(3))
+    else:
+        file.write_bytes(content)
+    experiment = build(tmp_path)
+    assert experiment.reference.ranking is None and 0 < experiment.reference.estimate.macro.value < 1
+    text = "\n".join(experiment.warnings)
+    assert "predictions.npz' cannot be read" in text and "average precision of its row are left out" in text
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff,1\n2\n", b"epoch,time_s\n0,x\n", b"a,b\n1,2\n"])
+def test_damaged_epochs_are_one_sentence(tmp_path, content):
+    run = write_run(tmp_path, "full", 1)
+    (run.path / "metrics.csv").write_bytes(content)
+    with pytest.raises(FauError, match=r"metrics\.csv' cannot be read .*; train the run again with --rerun$"):
+        run.metrics()
 
 
 def test_nothing_finished(tmp_path):

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from fau.cli.sweep_ending import renamed
 from fau.errors import FauError
 from fau.sweep import resources
 from fau.sweep.launch import can_fork, full_command
 from fau.sweep.progress import Progress, tail, time_left
 from fau.sweep.resources import free_gpus, plan, scrubbed_environment
+from fau.sweep.runner import Outcome
 from fau.sweep.spec import Trial
 from fau.sweep.state import SweepState, read_json, trial_key
 from fau.sweep.table import Lines, LiveTable, choose, summary, trial_table
@@ -233,6 +235,25 @@ def test_a_table_on_a_terminal_and_lines_elsewhere() -> None:
         plain.update(trials)
         plain.say("[1/4] a [bold] name that is longer than the console is wide")
     assert lines.getvalue().splitlines() == ["[1/4] a [bold] name that is longer than the console is wide"]
+
+
+def test_rows_that_a_report_shows_under_another_name_are_said(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("name: c\n")
+    words = {"a": "--name=a", "b": "--name=b", "c": f"--config={tmp_path / 'c.yaml'}", "d": "--seed=1"}
+    trials = [
+        Progress(trial("fau-train", words[row], number=i, row=row), str(i), Path("l"), state="done")
+        for i, row in enumerate("aabbcd")
+    ]
+    found = (("1", "a"), ("2", "b"), ("1", "a"), ("2", "b"), ("3", "a"), ("4", "full"))
+    for p, (run, name) in zip(trials, found, strict=True):
+        p.run_dir = tmp_path / run
+        p.run_dir.mkdir(exist_ok=True)
+        (p.run_dir / "run.json").write_text(json.dumps({"name": name}))
+    assert renamed(Outcome(trials)) == [
+        "row 'a' is the same configuration as 'b'; 1 of its 2 runs show as 'b'",
+        "row 'b' is the same configuration as 'a'; 1 of its 2 runs show as 'a'",
+        "row 'c' is the same configuration as 'a'; it shows as 'a'",
+    ]
 
 
 def test_row_names_are_not_markup() -> None:

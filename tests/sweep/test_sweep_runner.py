@@ -50,6 +50,16 @@ def test_a_failed_trial_is_tried_again_by_the_next_call(place: Place) -> None:
     assert len(place.starts("a-1")) == 4
 
 
+def test_a_wrong_setting_is_not_tried_again(place: Place, capsys: Any) -> None:
+    program = place.folder / "fau-train"  # the name decides that the exit status is understood
+    program.write_text("#!/bin/sh\necho fau-train: error: no such setting >&2\nexit 2\n")
+    program.chmod(0o755)
+    place.write({"seed": [0]}, command=[str(program), "${args}"])
+    assert sweep(place, "--no-fork") == 1
+    assert [entry["attempt"] for entry in place.journal()] == [1]
+    assert "fau-train: error: no such setting" in capsys.readouterr().out
+
+
 def test_success_is_the_runs_own_record_and_not_an_exit_code(place: Place, capsys: Any) -> None:
     place.write({"name": ["a"], "liar": "yes"})
     assert sweep(place, "--retries", "0") == 1

@@ -119,6 +119,12 @@ def test_an_unknown_reference_is_named(folder: Path, capsys: Any) -> None:
     assert "full, none" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wrong", [("--jobs", "0"), ("--jobs", "-1"), ("--gpus-per-trial", "99"), ("--threads", "0")])
+def test_dry_run_refuses_what_a_run_would(folder: Path, capsys: Any, wrong: tuple[str, str]) -> None:
+    assert main([str(write(folder, GOOD)), "--dry-run", *wrong]) == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
 def test_dry_run_prints_the_trials_and_writes_nothing(folder: Path, capsys: Any) -> None:
     assert main([str(write(folder, GOOD)), "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
