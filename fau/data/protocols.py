@@ -217,7 +217,7 @@ class SteppedFolds(FoldProtocol):
 
     def __init__(self, folds: int | None = None) -> None:
         if folds not in (None, 10):
-            raise FauError(f"protocol 'ckplus10' has 10 folds, not {folds}; leave folds out")
+            raise FauError(f"protocol 'ckplus10' has 10 folds, not {folds}; leave data.folds out or set it to null")
         self.name = "ckplus10"
         self.folds = 10
 
@@ -245,7 +245,9 @@ class OfficialSplit(FoldProtocol):
 
     def __init__(self, folds: int | None = None) -> None:
         if folds not in (None, 1):
-            raise FauError(f"protocol 'official' is fold 1 of 1, not of {folds}; leave folds out")
+            raise FauError(
+                f"protocol 'official' is fold 1 of 1, not of {folds}; leave data.folds out or set it to null"
+            )
         self.name = "official"
         self.folds = 1
 
@@ -353,7 +355,9 @@ class FixedFolds(FoldProtocol):
         if not tested:
             raise FauError(f"protocol '{name}' is not valid: its list 'folds' is empty")
         if folds is not None and folds != len(tested):
-            raise FauError(f"protocol '{name}' has {len(tested)} folds, not {folds}; leave folds out")
+            raise FauError(
+                f"protocol '{name}' has {len(tested)} folds, not {folds}; leave data.folds out or set it to null"
+            )
         counts = Counter(group for part in parts.values() for group in part)
         twice = sorted(group for group, count in counts.items() if count > 1)
         if twice:

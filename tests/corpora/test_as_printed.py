@@ -10,6 +10,7 @@ import pytest
 from faces import Faces
 
 from fau.cli.data import main
+from fau.cli.train import main as train
 from fau.corpora.registry import corpora
 from fau.crops.store import CropSet
 
@@ -31,3 +32,26 @@ def test_prepare_as_printed(name: str, faces: Faces, tmp_path: Path, monkeypatch
     assert main([*printed[1].split(), "--max-lost", "0.95"]) == 0
     assert main(["check", "OUT"]) == 0
     assert len(CropSet.open("OUT")) > 0
+
+
+def test_the_expression_command_as_printed(faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """README's command for expressions, on RAF-DB's tree; smaller crops and one epoch are added at its end."""
+    printed = re.search(r"`fau-train (--config experiments/expression.yaml --data.crop_set OUT [^`]+)`", README)
+    assert printed is not None
+    raw, out = tmp_path / "RAW", tmp_path / "OUT"
+    raw.mkdir()
+    import_module("trees.rafdb").build(raw, faces)
+    assert main(["prepare", "rafdb", str(raw), str(out), "--size", "32", "--workers", "0", "--max-lost", "0.95"]) == 0
+    monkeypatch.chdir(Path(__file__).parents[2])
+    words = [str(out) if word == "OUT" else word for word in printed[1].split()]
+    tiny = [
+        "--model.net.input_size",
+        "32",
+        "--data.batch_size",
+        "8",
+        "--trainer.max_epochs",
+        "1",
+        "--wandb",
+        "disabled",
+    ]
+    assert train([*words, *tiny, "--trainer.accelerator", "cpu", "--runs", str(tmp_path / "runs")]) == 0
