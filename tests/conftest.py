@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from collections.abc import Iterator
@@ -39,3 +40,18 @@ def tiny_cropset(_sealed: None) -> Path:
     from fau.synthetic.corpus import default_cropset
 
     return default_cropset("synthetic-tiny")
+
+
+@pytest.fixture(scope="session")
+def face_model() -> Path:
+    """MediaPipe's model file; skips where MediaPipe, a library that it needs, or the model is missing."""
+    from fau.crops.detect import SYSTEM_LIBRARIES, find_model
+    from fau.errors import FauError
+
+    pytest.importorskip("mediapipe", reason="the extra mediapipe is not installed")
+    try:
+        for name in SYSTEM_LIBRARIES:
+            ctypes.CDLL(name)
+        return find_model()
+    except (OSError, FauError) as error:
+        pytest.skip(str(error))

@@ -31,6 +31,7 @@ from fau.paths import cache_folder
 Box = tuple[float, float, float, float]  # x, y, width, height: the pixels of the picture from x to x + width - 1
 
 MODEL_VARIABLE: Final = "FAU_FACE_MODEL"
+SYSTEM_LIBRARIES: Final = ("libEGL.so.1", "libGLESv2.so.2")  # what MediaPipe's own library is linked with
 _MODEL: Final = "face_landmarker*.task"
 _IN_RECORD: Final = re.compile(r"^\"?([^,\"\n]*\bface_landmarker[^,/\"\n]*\.task)", re.MULTILINE)
 _PAD: Final = 0.25  # of the picture's larger side, added on each side for a second look
@@ -126,6 +127,11 @@ class Landmarker:
                 self._mediapipe, self._landmarker = _make(self.model, max_faces, min_score)
                 self._ask(np.zeros((64, 64, 3), np.uint8))  # some of what it says comes with the first picture
         except (RuntimeError, ValueError, OSError) as error:
+            if any(name in str(error) for name in SYSTEM_LIBRARIES):
+                raise FauError(
+                    f"MediaPipe needs the system libraries {' and '.join(SYSTEM_LIBRARIES)} ({error}); on Debian and "
+                    "Ubuntu: apt-get install libegl1 libgles2"
+                ) from error
             raise FauError(
                 f"MediaPipe cannot use the model '{self.model}' ({str(error).splitlines()[0]}); give the file "
                 "face_landmarker.task as MediaPipe delivers it"

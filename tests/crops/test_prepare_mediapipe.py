@@ -12,27 +12,19 @@ import pytest
 
 from fau.corpora.registry import corpus
 from fau.crops.align import TEMPLATE, TEMPLATE_SIZE
-from fau.crops.detect import find_model
 from fau.crops.prepare import Settings, prepare
 from fau.crops.store import CropSet, check
-from fau.errors import FauError
 from fau.landmarks import eye_centres, mouth_centre
 from fau.synthetic.identity import make_identity
 from fau.synthetic.render import render
 from fau.synthetic.view import sample_view
 
-pytest.importorskip("mediapipe")
-
 SETTINGS = Settings(size=64, landmarks="mediapipe", max_lost=0.5)
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(face_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three faces beside a wall and one wall alone."""
-    try:
-        find_model(None)
-    except FauError as error:
-        pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("mediapipe") / "raw"
     for name in ("happiness", "neutral"):
         (folder / name).mkdir(parents=True)
