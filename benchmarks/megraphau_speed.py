@@ -177,7 +177,8 @@ def rows(title: str, seconds: dict[str, list[float]], batch: int) -> list[str]:
         low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
         median = statistics.median(values)
         ratio = "1" if name.startswith("official as") else f"{middle:.2f} ({low:.2f}-{high:.2f})"
-        lines.append(f"| {title} | {name} | {1e3 * median:.0f} | {batch / median:.2f} | {ratio} |")
+        duration = f"{1e3 * median:.{0 if median > 0.01 else 2}f}"
+        lines.append(f"| {title} | {name} | {duration} | {batch / median:.2f} | {ratio} |")
     return lines
 
 

@@ -140,3 +140,91 @@ def edge_cross_entropy(logits: Tensor, target: Tensor, mask: Tensor) -> MaskedSu
     pair = 2 * label.unsqueeze(2) + label.unsqueeze(1)
     coded = mask.unsqueeze(2) & mask.unsqueeze(1)
     return masked_cross_entropy(logits.flatten(0, 1), torch.where(coded, pair, -1).flatten())
+
+
+def weighted_dice(
+    probability: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    label_weight: Tensor | None = None,
+    over_batch: bool = False,
+    smooth: float = 1.0,
+) -> MaskedSum:
+    """JAA-Net's Dice loss of the coded labels, computed in float32 at least.
+
+    1 - (2 p y + s) / (p^2 + y^2 + s) of each coded label, as in the paper and the authors' Caffe layer. Their PyTorch
+    code sums p y, p^2 and y^2 over the batch first and divides the ratio, not the loss, by its B samples: its gradient
+    is about B times weaker.
+
+    Args:
+        probability: (B, L), 0..1.
+        target: (B, L), 0 or 1 where coded; any value elsewhere, NaN too.
+        mask: (B, L) bool, True where coded.
+        label_weight: (L,) factors of a label's whole term. They do not enter ``count``.
+        over_batch: Follow the PyTorch code. A term is then a label's, and ``count`` that of the labels coded at all;
+            under DDP each process has ratios of its own.
+        smooth: s.
+    """
+    probability = torch.where(mask, _full_precision(probability), 0.0)
+    target = torch.where(mask, target.to(probability.dtype), 0.0)
+    overlap, squares = 2 * probability * target, probability.square() + target.square()
+    if over_batch:
+        number = mask.sum(dim=0)
+        ratio = (overlap.sum(dim=0) + smooth) / (squares.sum(dim=0) + smooth)
+        loss, coded = 1 - ratio / number.clamp(min=1), number > 0
+    else:
+        loss, coded = 1 - (overlap + smooth) / (squares + smooth), mask
+    if label_weight is not None:
+        loss = loss * label_weight.to(loss)
+    return MaskedSum(torch.where(coded, loss, 0.0).sum(), coded.sum().to(loss.dtype))
+
+
+def squared_interocular(landmarks: Tensor) -> Tensor:
+    """Return the squared distance (B,) of the eyes' centres of 49 landmarks (B, 49, 2), each the mean of six points.
+
+    It is what the authors of JAA-Net call biocular.
+    """
+    right, left = landmarks[:, 19:25].mean(dim=1), landmarks[:, 25:31].mean(dim=1)
+    return (right - left).square().sum(dim=1)
+
+
+def landmark_loss(
+    points: Tensor, target: Tensor, squared_distance: Tensor | None = None, mask: Tensor | None = None
+) -> MaskedSum:
+    """JAA-Net's landmark loss: a face's squared errors over twice the squared distance of its eyes, float32 at least.
+
+    Args:
+        points: (B, 49, 2), predicted, in pixels.
+        target: (B, 49, 2), in the same pixels. A point that is not finite has no part.
+        squared_distance: (B,) of the eyes' centres; None takes ``squared_interocular`` of the target. A face whose
+            distance is not finite or below one pixel has no part.
+        mask: (B,) bool, True for faces that have landmarks at all; None for all.
+    """
+    points = _full_precision(points)
+    target = target.to(points.dtype)
+    distance = (squared_interocular(target) if squared_distance is None else squared_distance).to(points.dtype)
+    coded = torch.isfinite(distance) & (distance >= 1)
+    there = torch.isfinite(target).all(dim=-1)
+    coded = coded & there.any(dim=1)
+    if mask is not None:
+        coded = coded & mask
+    there = there & coded.unsqueeze(1)
+    error = torch.where(there.unsqueeze(-1), points - torch.where(there.unsqueeze(-1), target, 0.0), 0.0)
+    loss = error.square().sum(dim=(1, 2)) / (2 * torch.where(coded, distance, 1.0))
+    return MaskedSum(loss.sum(), coded.sum().to(loss.dtype))
+
+
+def refinement_loss(maps: Tensor, initial: Tensor, mask: Tensor | None = None) -> MaskedSum:
+    """Loss of JAA-Net, version 1: cross-entropy of refined maps against the initial, mean over cells, sum over AUs.
+
+    Args:
+        maps: (B, N, M, M), 0..1.
+        initial: (B, N, K, K), resized to M by nearest cells.
+        mask: (B,) bool, True for faces that count; None for all.
+    """
+    maps, initial = _full_precision(maps), _full_precision(initial)
+    wanted = functional.interpolate(initial, size=maps.shape[-2:])
+    with torch.autocast(maps.device.type, enabled=False):
+        loss = functional.binary_cross_entropy(maps, wanted.to(maps.dtype), reduction="none").mean(dim=(2, 3)).sum(1)
+    coded = torch.ones_like(loss, dtype=torch.bool) if mask is None else mask
+    return MaskedSum(torch.where(coded, loss, 0.0).sum(), coded.sum().to(loss.dtype))

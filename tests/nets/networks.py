@@ -7,12 +7,14 @@ import inspect
 import pkgutil
 
 import fau.nets
+from fau.labels import LABEL_SETS
 from fau.nets.output import Net
 
 # Settings that make a network small enough for a test; a network without an entry is tested as its defaults make it.
 SMALL: dict[str, dict[str, object]] = {
     "GLACNN": {"input_size": 32, "widths": (4, 4, 8, 8, 8, 8), "hidden": 8},
     "Backbone": {"input_size": 64, "name": "test_resnet", "hidden": 8},
+    "JAANet": {"input_size": 32, "unit": 1},
     "MEGraphAUStage1": {"input_size": 64, "trunk": "test_resnet", "width": 32},
     "MEGraphAUStage2": {"input_size": 64, "trunk": "test_resnet", "width": 32},
 }
@@ -33,5 +35,7 @@ def networks() -> list[type[Net]]:
 def small(network: type[Net], num_outputs: int = 3, **settings: object) -> Net:
     """Make a network small enough for a test."""
     make: type = network
+    if network.__name__ == "JAANet":  # which draws where an AU is, and so needs to know which
+        settings = {"aus": LABEL_SETS["bp4d12"][:num_outputs]} | settings
     made: Net = make(num_outputs, **(SMALL.get(network.__name__, {}) | settings))
     return made

@@ -1,0 +1,152 @@
+"""Detection of action units by JAA-Net: labels and landmarks learned together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+
+from fau.data.datamodule import FaceDataModule
+from fau.errors import FauError
+from fau.labels import label_set as aus_of
+from fau.losses import landmark_loss, masked_bce, refinement_loss, squared_interocular, weighted_dice
+from fau.modules.base import Arrays, Batch
+from fau.modules.detection import AUDetection
+from fau.nets.jaanet import JAANet, JAAOutput
+from fau.nets.output import Net, NetOutput
+
+FAILURE = 0.1  # of the eyes' distance: a mean error above it is a failure
+
+
+class JAADetection(AUDetection):
+    """Trains JAA-Net: cross-entropy and Dice of every head, the landmark loss, in version 1 the refinement loss.
+
+    ``data.landmarks`` must be 49. Points that are not there, and faces without eyes' points, have no part in that loss.
+
+    Args:
+        label_set: The action units, by the name of their set; follows ``data.label_set``. Their maps follow it too.
+        net: Version 1 or version 2 of the network.
+        optimizer: The optimiser; the default is the authors'.
+        scheduler: The learning rate schedule, stepped once an epoch; the default is the authors'.
+        landmark_weight: Factor of the landmark loss.
+        refinement_weight: Factor of the refinement loss (version 1) with the authors' halving; the rate of the
+            refinement's weights is twice that of the rest.
+        dice: ``sample``, the ratio of each label as published; or ``batch``, that of the authors' PyTorch code.
+        threshold: Least score that counts as present, in metrics and counts.
+        channels_last: Lay activations out channel by channel within a pixel, which convolutions prefer.
+        compile: Compile the network by ``torch.compile``.
+        allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked in reports.
+
+    Raises:
+        FauError: If the network is another, an AU has no place on the face, or a setting cannot work.
+    """
+
+    net: JAANet
+
+    def __init__(
+        self,
+        label_set: str = "bp4d12",
+        net: Callable[[int], Net] = lambda num_outputs: JAANet(num_outputs),
+        optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
+            parameters, lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True
+        ),
+        scheduler: LRSchedulerCallable | None = lambda made: torch.optim.lr_scheduler.StepLR(made, 2, 0.3),
+        landmark_weight: float = 0.5,
+        refinement_weight: float = 1e-4,
+        dice: str = "sample",
+        threshold: float = 0.5,
+        channels_last: bool = True,
+        compile: bool = False,
+        allow_upsample: bool = False,
+    ) -> None:
+        super().__init__(label_set, net, optimizer, scheduler, threshold, channels_last, compile, allow_upsample)
+        if not isinstance(self.net, JAANet):
+            raise FauError(f"JAADetection trains JAANet, not {type(self.net).__name__}; set model.net")
+        if dice not in ("sample", "batch"):
+            raise FauError(f"model.dice '{dice}' is unknown; choose sample or batch")
+        for name, value in (("landmark_weight", landmark_weight), ("refinement_weight", refinement_weight)):
+            if value < 0:
+                raise FauError(f"model.{name} {value} is below 0; leave it out for the authors'")
+        self.net.use_aus(aus_of(label_set))
+        self.landmark_weight, self.refinement_weight = landmark_weight, refinement_weight
+        self.dice_over_batch = dice == "batch"
+        if self.net.version == 1:
+            self._optimizer = self._refinement_faster(optimizer)
+
+    def _refinement_faster(self, optimizer: OptimizerCallable) -> OptimizerCallable:
+        """Wrap an optimiser's maker: the refinement's rate is twice that of the rest."""
+
+        def make(_: Any) -> torch.optim.Optimizer:
+            refine = list(self.net.refine.parameters())
+            own = {id(parameter) for parameter in refine}
+            rest = [parameter for parameter in self.net.parameters() if id(parameter) not in own]
+            made = optimizer([{"params": rest}, {"params": refine}])
+            made.param_groups[1]["lr"] *= 2
+            return made
+
+        return make
+
+    def use_training_data(self, data: FaceDataModule) -> None:
+        """Take the loss weights from the training part.
+
+        Raises:
+            FauError: If batches carry no landmarks, or weights are of another kind.
+        """
+        super().use_training_data(data)
+        if data.landmarks != "49":
+            raise FauError(f"JAA-Net learns 49 landmarks, and data.landmarks is {data.landmarks}; set it to 49")
+        if self.positive_weight is not None:
+            raise FauError(f"data.weights '{data.weights}' weighs positives alone; JAA-Net takes inverse, or none")
+
+    def _target(self, batch: Batch) -> Tensor:
+        """Return a batch's landmarks (B, 49, 2) in pixels of the network's input."""
+        scale = self.net.input_size / batch["image"].shape[1]
+        return (batch["landmarks"] + 0.5) * scale - 0.5  # a pixel's centre is at a whole number
+
+    def loss(self, output: NetOutput, batch: Batch) -> Tensor:
+        """Return the loss of the union batch: each part's mean over what is coded of it.
+
+        Raises:
+            FauError: If it is not finite, which with JAA-Net means that the landmarks diverged.
+        """
+        if not isinstance(output, JAAOutput):
+            raise TypeError(f"{type(self.net).__name__} gives no JAAOutput")
+        label, mask = batch["label"], batch["label_mask"]
+        loss = self.landmark_weight * self.union_mean(landmark_loss(output.landmarks, self._target(batch)))
+        for logits in (output.logits, output.local_logits):
+            if logits is not None:
+                score = logits.float().sigmoid()
+                dice = weighted_dice(score, label, mask, self.label_weight, self.dice_over_batch)
+                loss = loss + self.union_mean(masked_bce(logits, label, mask, label_weight=self.label_weight))
+                loss = loss + self.union_mean(dice)
+        if output.local_logits is None:
+            refinement = refinement_loss(output.maps, output.initial_maps)
+            loss = loss + self.refinement_weight * self.union_mean(refinement)
+        if not torch.isfinite(loss):
+            raise FauError("the loss of JAA-Net is not finite: its landmarks diverged; lower model.optimizer's lr")
+        return loss
+
+    def arrays(self, output: NetOutput, batch: Batch) -> dict[str, Tensor]:
+        """Keep scores, labels and masks, and each face's landmark error in distances of its eyes."""
+        if not isinstance(output, JAAOutput):
+            raise TypeError(f"{type(self.net).__name__} gives no JAAOutput")
+        target = self._target(batch)
+        error = (output.landmarks - target).square().sum(dim=2).sqrt().nanmean(dim=1)
+        error = error / squared_interocular(target).sqrt()
+        kept = super().arrays(output, batch) | {"au/landmark_error": error}
+        if output.local_logits is not None:
+            kept["au/local_score"] = output.local_logits.float().sigmoid()
+        return kept
+
+    def metrics(self, arrays: Arrays) -> dict[str, float]:
+        """Return the detection metrics, the mean landmark error and the rate of failures, of faces with landmarks."""
+        error = arrays["au/landmark_error"]
+        error = error[~np.isnan(error)]
+        found = super().metrics(arrays)
+        if len(error):
+            found |= {"landmark_error": float(error.mean()), "landmark_failures": float((error > FAILURE).mean())}
+        return found

@@ -1,0 +1,126 @@
+"""Weights of JAA-Net from files: the authors' six files under our names, and runs of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fau.errors import FauError
+from fau.nets.megraphau_weights import _UNREADABLE, _chosen, _faults, _listed
+
+# The authors save a file for each part, `<part>_<epoch>.pth`.
+PARTS = ("region_learning", "align_net", "local_attention_refine", "local_au_net", "global_au_feat", "au_net")
+# Where theirs is one layer a patch or an AU, numbered by `group`, ours is one layer of groups.
+_RENAMED = [
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"region_learning\.multiscale_feat\.(?P<at>\d)\.conv\.(?P<rest>\w+)", "region.{at}.conv.{rest}"),
+        (r"region_learning\.multiscale_feat\.(?P<at>\d)\.bn\.(?P<rest>\w+)", "region.{at}.norm.{rest}"),
+        (
+            r"region_learning\.multiscale_feat\.(?P<at>\d)\.local_conv_branch(?P<branch>\d)\.(?P<kind>bn|conv)s"
+            r"\.(?P<group>\d+)\.(?P<rest>\w+)",
+            "region.{at}.branches.{branch}.{kind}.{rest}",
+        ),
+        (r"align_net\.align_feat\.feat_extract\.(?P<rest>.+)", "align.{rest}"),
+        (r"align_net\.align_output\.(?P<rest>.+)", "landmarks.{rest}"),
+        (r"local_attention_refine\.local_aus_attention\.(?P<group>\d+)\.(?P<rest>.+)", "refine.{rest}"),
+        (r"local_au_net\.local_aus_branch\.(?P<group>\d+)\.feat_extract\.(?P<rest>.+)", "local.{rest}"),
+        (r"local_au_net\.local_aus_output\.(?P<group>\d+)\.(?P<rest>.+)", "local_head.{rest}"),
+        (r"global_au_feat\.feat_extract\.(?P<rest>.+)", "whole.{rest}"),
+        (r"au_net\.au_output\.(?P<rest>.+)", "head.{rest}"),
+    )
+]
+
+
+def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give the weights of the authors' six parts our names and shapes.
+
+    The map is linear, so that it serves gradients and running statistics as well. Keys that it does not know stay.
+
+    Args:
+        state: Their state dicts, each key behind its part's name: ``au_net.au_output.0.weight``.
+
+    Raises:
+        FauError: If the layers of the patches or AUs are not all there.
+    """
+    renamed: dict[str, Tensor] = {}
+    groups: dict[str, dict[int, Tensor]] = {}
+    for key, value in state.items():
+        name, group = _name(key)
+        if group is None:
+            renamed[name] = value
+        else:
+            groups.setdefault(name, {})[group] = value
+    for name, parts in groups.items():
+        if sorted(parts) != list(range(len(parts))):
+            raise FauError(f"the checkpoint has layers {sorted(parts)} of {name}, and lacks others; is it whole?")
+        ordered = [parts[number] for number in range(len(parts))]
+        renamed[name] = ordered[0] if name.endswith("num_batches_tracked") else torch.cat(ordered)
+    return renamed
+
+
+def _name(key: str) -> tuple[str, int | None]:
+    """Return our name of a key of theirs, and its group where it is one of several."""
+    for pattern, name in _RENAMED:
+        if found := pattern.fullmatch(key):
+            given = found.groupdict()
+            if "branch" in given:
+                given["branch"] = str(int(given["branch"]) - 1)
+                given["kind"] = {"bn": "norm"}.get(given["kind"], given["kind"])
+            return name.format(**given), int(given["group"]) if "group" in given else None
+    return key, None
+
+
+def read_weights(path: Path | str) -> dict[str, Tensor]:
+    """Read weights of JAA-Net, under our names.
+
+    Args:
+        path: A folder with one file of each of the authors' parts, a checkpoint of a run of ours, or a run's folder:
+            then the checkpoint that the run was tested with.
+
+    Raises:
+        FauError: If a file is lacking or holds no weights, or the folder has several epochs of a part.
+    """
+    path = Path(path)
+    if path.is_dir() and not (path / "run.json").exists():
+        state: dict[str, Tensor] = {}
+        for part in PARTS:
+            files = sorted(path.glob(f"{part}_*.pth"))
+            if len(files) != 1:
+                raise FauError(f"'{path}' holds {len(files)} files {part}_*.pth; leave in it one epoch of each part")
+            state |= {f"{part}.{key.removeprefix('module.')}": value for key, value in _read(files[0]).items()}
+        return from_authors(state)
+    state = _read(_chosen(path) if path.is_dir() else path)
+    if any(key.startswith("net.") for key in state):  # a training module of ours
+        return {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
+    return state
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    if not file.is_file():
+        raise FauError(f"the weight file '{file}' does not exist; name a folder of the authors' files or of a run")
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        raise FauError(f"'{file}' cannot be read as weights; give a checkpoint that holds tensors alone") from error
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise FauError(f"'{file}' holds no state dict; give a checkpoint of the authors or of a run")
+    return dict(state)
+
+
+def load_weights(net: nn.Module, path: Path | str) -> None:
+    """Load all weights of a network, or none.
+
+    Raises:
+        FauError: If some are lacking, others are there, or they have other shapes; they are listed.
+    """
+    state = read_weights(path)
+    faults = _faults(state, net.state_dict())
+    if faults:
+        raise FauError(f"{len(faults)} weights of '{path}' do not fit this JAA-Net: {_listed(faults)}")
+    net.load_state_dict(state)
