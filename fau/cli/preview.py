@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fau.cli.check import add_protocol, look_into
+from fau.crops.format import refuse_inside_cropset
+from fau.crops.recipe import SIZES
 from fau.errors import FauError
 from fau.synthetic.recipe import RECIPES, named_recipe
 
@@ -32,10 +34,13 @@ def add_preview(commands: Any) -> None:
 
 
 def _preview(options: argparse.Namespace) -> int:
-    named_recipe("synthetic", size=options.size, seed=options.seed, subjects=options.subjects)  # the same limits
     path = Path(options.what)
     out = options.out or Path(f"{path.resolve()}-preview" if path.name in ("", "..") else f"{path}-preview")
+    if (out.exists() or out.is_symlink()) and not out.is_dir():
+        raise FauError(f"'{out}' is no folder; choose another one with --out, or remove it")
+    refuse_inside_cropset(out)
     if options.what in RECIPES and not path.exists():
+        named_recipe(options.what, size=options.size, seed=options.seed, subjects=options.subjects)  # the same limits
         from fau.synthetic.preview import contact_sheets
 
         for file in contact_sheets(out, options.seed, options.size or _FACE, options.subjects or 6):
@@ -46,6 +51,10 @@ def _preview(options: argparse.Namespace) -> int:
             f"crop set '{path}' does not exist; give the folder that holds its cropset.json, or the name of a recipe: "
             f"{', '.join(RECIPES)}"
         )
+    for name, (low, high) in {"size": SIZES, "seed": (0, 2**63)}.items():
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            raise FauError(f"{name} = {value}; give a value from {low} to {high}")
     for file in _of_cropset(path, out, options):
         print(file)
     return 0

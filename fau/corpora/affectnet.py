@@ -18,7 +18,7 @@ from fau.corpora.base import Corpus, Listing, Sign, to_rows
 from fau.corpora.folders import find_files, find_folders
 from fau.corpora.join import classes
 from fau.corpora.losses import NO_IMAGE, NOT_A_FACE, NOT_ANNOTATED, NOT_CODED, Losses
-from fau.corpora.paths import IMAGES, checked, folders, listed, rank
+from fau.corpora.paths import IMAGES, checked, folders, listed, rank, respelled
 from fau.corpora.tree import Tree, join
 from fau.errors import FauError
 
@@ -109,10 +109,11 @@ class AffectNet(Corpus):
         lists = _lists(self.tree, self.automatic)
         losses = Losses()
         rows = pl.concat([_read(self.tree, one) for one in lists])
+        files = _files(self.tree, {one.images for one in lists})
+        rows = rows.with_columns(respelled(rows["path"], files["path"]).alias("path"))
         first = rows["path"].is_first_distinct()
         losses.add(LISTED_AGAIN, rows.filter(~first)["id"])
         rows = rows.filter(first)
-        files = _files(self.tree, {one.images for one in lists})
         losses.add(NOT_CODED, files.join(rows, on="path", how="anti")["path"])
         present = rows["path"].is_in(files["path"].implode())
         losses.add(NO_IMAGE, rows.filter(~present)["id"])
@@ -131,7 +132,7 @@ class AffectNet(Corpus):
         if self._points is None:
             self._points = _read_points(self.tree, _lists(self.tree, self.automatic))
         index, points = self._points
-        places = rows.select("path").join(index, on="path", how="left", maintain_order="left")["row"]
+        places = rows.select("id").join(index, on="id", how="left", maintain_order="left")["row"]
         chosen: NDArray[np.float32] = points[places.fill_null(len(points) - 1).to_numpy()]
         return chosen
 
@@ -194,6 +195,11 @@ def _columns(tree: Tree, file: str) -> tuple[tuple[str, ...], bool]:
 def _read(tree: Tree, one: _List) -> pl.DataFrame:
     """Return the rows of a list, decoded, without landmarks."""
     path = str(tree.root / one.file)
+    with tree.open(one.file) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.count(b",") < len(one.columns) - 1:
+                fault = f"has {line.count(b',') + 1} of {len(one.columns)} columns" if line.strip() else "is blank"
+                raise FauError(f"line {number} of '{path}' {fault}; remove it, or fetch the file from the owner again")
     content = tree.on_disk(one.file) or BytesIO(tree.read(one.file))
     text = dict.fromkeys(one.columns, pl.String)
     try:
@@ -243,8 +249,8 @@ def _files(tree: Tree, places: set[str]) -> pl.DataFrame:
 
 
 def _read_points(tree: Tree, lists: list[_List]) -> tuple[pl.DataFrame, NDArray[np.float32]]:
-    """Return the place of each path in an array of landmarks (n + 1, 68, 2), whose last row is NaN."""
-    paths = [pl.Series([], dtype=pl.String)]
+    """Return the place of each id in an array of landmarks (n + 1, 68, 2), whose last row is NaN."""
+    ids = [pl.Series([], dtype=pl.String)]
     points = []
     for one in lists:
         where = str(tree.root / one.file)
@@ -255,13 +261,13 @@ def _read_points(tree: Tree, lists: list[_List]) -> tuple[pl.DataFrame, NDArray[
             while lines := list(islice(stream, _CHUNK)):  # the text of all would take gigabytes
                 cells = [line.decode("utf-8", "replace").split(",") for line in lines]
                 some = [row for row in cells if len(row) > max(at, of) and row[of].strip()]
-                paths.append(f"{one.images}/" + checked(pl.Series([row[at] for row in some], dtype=pl.String), where))
-                points.append(_numbers(pl.Series([row[of] for row in some], dtype=pl.String), paths[-1], where))
+                ids.append(one.before + checked(pl.Series([row[at] for row in some], dtype=pl.String), where))
+                points.append(_numbers(pl.Series([row[of] for row in some], dtype=pl.String), ids[-1], where))
     array = np.concatenate([*points, np.full((1, 68, 2), np.nan, np.float32)])
-    return pl.DataFrame({"path": pl.concat(paths)}).with_row_index("row").unique("path", keep="first"), array
+    return pl.DataFrame({"id": pl.concat(ids)}).with_row_index("row").unique("id", keep="first"), array
 
 
-def _numbers(texts: pl.Series, paths: pl.Series, where: str) -> NDArray[np.float32]:
+def _numbers(texts: pl.Series, ids: pl.Series, where: str) -> NDArray[np.float32]:
     """Return landmarks of text, shape (n, 68, 2)."""
     parts = texts.str.strip_chars(" ;").str.split(";")
     numbers = parts.explode().str.strip_chars().cast(pl.Float32, strict=False)
@@ -269,6 +275,6 @@ def _numbers(texts: pl.Series, paths: pl.Series, where: str) -> NDArray[np.float
         wrong = parts.list.len() != 136
         wrong |= parts.list.eval(pl.element().str.strip_chars().cast(pl.Float32, strict=False).is_null()).list.any()
         raise FauError(
-            f"'{where}' has other than 136 numbers as landmarks of '{paths.filter(wrong)[0]}'; correct that row"
+            f"'{where}' has other than 136 numbers as landmarks of '{ids.filter(wrong)[0]}'; correct that row"
         )
     return numbers.to_numpy().reshape(-1, 68, 2)

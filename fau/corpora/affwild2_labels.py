@@ -100,6 +100,12 @@ def _table(body: str, where: str, columns: list[str]) -> pl.DataFrame:
     body = body.rstrip()
     if not body:
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    for i, row in enumerate(body.split("\n"), 2):
+        if row.count(",") < len(columns) - 1 and row.strip():
+            raise FauError(
+                f"line {i} of '{where}' has {row.count(',') + 1} of {len(columns)} columns; fetch it from the owner "
+                "again"
+            )
     try:
         return pl.read_csv(f"{','.join(columns)}\n{body}".encode(), infer_schema=False, quote_char=None)
     except pl.exceptions.PolarsError:

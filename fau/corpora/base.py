@@ -100,6 +100,8 @@ class Corpus(ABC):
             no action units.
         landmark_set: What ``landmarks`` gives: ``none``, ``49`` or ``68``.
         aligned: Whether the pictures are aligned crops already, so that they are only resized by default.
+        upright: Whether pictures are turned as their EXIF orientation says: only where the corpus gives neither boxes
+            nor landmarks, which count the pixels as they are stored.
         protocol: The protocol that ``fau-train`` should use by default: a name of ``fau.data.protocols``.
         published: Published counts to hold the crop set against, by key: ``crops``, ``subjects``, ``sequences``,
             ``au01`` (positives), ``happiness`` (images of a class), ``train/happiness``, ``F001`` (frames of a
@@ -117,6 +119,7 @@ class Corpus(ABC):
     occurrence_threshold: int | None = None
     landmark_set: str = "none"
     aligned: bool = False
+    upright: bool = False
     protocol: str = "kfold"
     published: Mapping[str, int] = {}
 
@@ -133,7 +136,7 @@ class Corpus(ABC):
 
     def pictures(self, rows: pl.DataFrame) -> Iterator[Picture]:
         """Yield the picture of each row, in order; each frame of a video is decoded once."""
-        return read_pictures(self.tree, rows)
+        return read_pictures(self.tree, rows, self.upright)
 
     def landmarks(self, rows: pl.DataFrame) -> NDArray[np.float32]:
         """Return the owner's landmarks of rows, shape (n, K, 2), pixels of the picture from 0, NaN = none.

@@ -215,6 +215,13 @@ class BP4D(Corpus):
         owners = sum("/au_occ/" in f"/{path}".lower() for path in occurrence.values())
         layout = "AU_OCC" if owners else "FERA-2015's folders" if occurrence else "no occurrence codes"
         found.append(f"{len(occurrence):,} occurrence and {len(files.intensity):,} intensity files ({layout})")
+        framed = {sequence for _, sequence in files.folders}
+        lacking = sorted({sequence for sequence, _ in files.intensity} & framed - occurrence.keys())
+        if occurrence and lacking:
+            found.append(
+                f"{len(lacking):,} sequences have frames and intensity codes but no occurrence file: "
+                + ", ".join(lacking)
+            )
         for au in INTENSITY_AUS:
             paths = {sequence: paths for (sequence, number), paths in files.intensity.items() if number == au}
             chosen = _best(paths, "AU_INT", f"the intensity codes of AU {au} in {{}}")

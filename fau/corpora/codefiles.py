@@ -14,7 +14,8 @@ from fau.errors import FauError
 def read_csv(tree: Tree, path: str) -> pl.DataFrame:
     """Return a comma-separated file as text, columns ``cell_0`` onwards, its first line among the rows.
 
-    An empty file gives a frame without columns.
+    An empty file gives a frame without columns. Polars would fill up a line that was cut off as if its codes were not
+    known.
 
     Raises:
         FauError: If its lines do not have the same number of cells, or it cannot be read.
@@ -22,6 +23,14 @@ def read_csv(tree: Tree, path: str) -> pl.DataFrame:
     content = tree.read(path)
     if not content.strip():
         return pl.DataFrame()
+    lines = content.splitlines()
+    commas = lines[0].count(b",")
+    short = next((i for i, line in enumerate(lines) if line.count(b",") < commas and line.strip()), None)
+    if short is not None and b'"' not in content:  # between quotes, a comma is text
+        raise FauError(
+            f"line {short + 1} of '{tree.root / path}' has {lines[short].count(b',') + 1} cells, its first line "
+            f"{commas + 1}; fetch the file from the owner again"
+        )
     try:
         table = pl.read_csv(content, has_header=False, infer_schema=False, encoding="utf8-lossy")
     except pl.exceptions.PolarsError as error:

@@ -131,6 +131,32 @@ def columns_of(names: Sequence[str], chosen: Mapping[str, str], ignored: Sequenc
     scores = {naming.expression(name): own for name, own in free.items() if naming.expression(name)}
     if "expression" in roles or len(scores) < _LEAST_EXPRESSIONS:
         scores = {}
-    unused = tuple(own.strip() for own in free.values() if own not in scores.values())
+    left = {name: own for name, own in free.items() if own not in scores.values()}
+    unused = tuple(own.strip() for own in left.values())
+    for name, (first, second) in _doubled(names, [*chosen.values(), *ignored]).items():
+        if name not in left:
+            raise FauError(f"{where} has two columns '{first}'; remove one, or leave it out with --ignore {second}")
     by_name = {name: own for name, own in scores.items() if name}
     return Columns(roles, kinds["plain"], kinds["occurrence"], kinds["intensity"], by_name, unused)
+
+
+def _doubled(names: Sequence[str], settled: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the first two columns of each name in lower case that several columns have.
+
+    Polars calls the second ``au1`` of a CSV ``au1_duplicated_0``.
+
+    Args:
+        names: All columns.
+        settled: Columns that the user has named.
+    """
+    first: dict[str, str] = {}
+    doubled: dict[str, tuple[str, str]] = {}
+    for name in names:
+        own = name.strip()
+        key = re.sub(r"_duplicated_\d+$", "", own).strip().lower()
+        if own in settled:
+            continue
+        if key in first:
+            doubled.setdefault(key, (first[key], own))
+        first.setdefault(key, own)
+    return doubled

@@ -301,7 +301,7 @@ class DISFA(Corpus):
         images = images.drop_nulls("number")
         if images.is_empty():
             raise FauError(f"no image name under '{self.tree.root}' has a frame number; name them as in SN001/0001.png")
-        first = self._first(images)
+        first = self._first(images, labels)
         images = images.with_columns(frame=pl.col("number") - first + 1).drop("number")
         images, archived = one_image_each(images, _KEYS)
         if archived:
@@ -314,7 +314,7 @@ class DISFA(Corpus):
         )
         return join_labels(images, labels, _KEYS, losses)
 
-    def _first(self, images: pl.DataFrame) -> int:
+    def _first(self, images: pl.DataFrame, labels: pl.DataFrame) -> int:
         """Return the number of the first frame in the names of images."""
         least = images.group_by("sequence").agg(pl.col("number").min()).sort("number", "sequence")
         low = int(least["number"][0])
@@ -329,6 +329,17 @@ class DISFA(Corpus):
             raise FauError(
                 f"extracted frames of {least['sequence'][0]} start with number {low}, those of {least['sequence'][-1]} "
                 f"with {least['number'][-1]}; say which number the first frame of a video has: --first-frame 0 or 1"
+            )
+        # Without 0.png, frames that count from 0 look like frames that count from 1, but for their end. SN010 has one
+        # code less than frames, so that not all subjects need to show it.
+        ends = images.group_by("sequence").agg(pl.col("number").max())
+        ends = ends.join(labels.group_by("sequence").agg(pl.col("frame").max()), on="sequence").sort("sequence")
+        early = ends.filter(pl.col("number") == pl.col("frame") - 1)
+        if low == 1 and 2 * len(early) > len(ends):
+            raise FauError(
+                f"extracted frames of {early['sequence'][0]} have numbers 1 to {early['number'][0]}, its codes 1 to "
+                f"{early['frame'][0]}: either the first frame is missing, which was number 0, or the last; say which "
+                "number the first frame of a video has: --first-frame 0 or 1"
             )
         return low
 

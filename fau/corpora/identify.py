@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from fau.corpora.base import Corpus, Sign
 from fau.corpora.media import is_video
 from fau.corpora.registry import corpora
-from fau.corpora.tree import Tree, join, natural
+from fau.corpora.tree import Tree, join, natural, scan
 from fau.errors import FauError
 
 # Signs show early: a corpus of millions of files is known from some thousands of names.
@@ -158,10 +157,9 @@ def _some_names(tree: Tree, folder: str, visited: set[tuple[int, int]]) -> tuple
             return [], []
         visited.add((status.st_dev, status.st_ino))
         folders, files = [], []
-        with os.scandir(place) as entries:
-            for entry in islice(entries, _NAMES):
-                is_folder = entry.is_dir() or entry.name.lower().endswith(".zip")
-                (folders if is_folder else files).append(entry.name)
+        for name, entry in islice(scan(place), _NAMES):
+            is_folder = entry.is_dir() or name.lower().endswith(".zip")
+            (folders if is_folder else files).append(name)
     except OSError as error:
         raise FauError(f"'{place}' cannot be read: {error.strerror}") from error
     return sorted(folders, key=natural), sorted(files, key=natural)

@@ -43,6 +43,8 @@ class ImageFolder(Corpus):
         ),
     )
 
+    upright = True
+
     def __init__(self, root: Path, *, classes: str = "", ignore: str = "", subject_pattern: str = "") -> None:
         super().__init__(root)
         self._codes = naming.class_codes(classes)

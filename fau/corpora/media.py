@@ -42,11 +42,17 @@ def is_video(path: str) -> bool:
     return path.lower().endswith(VIDEO_ENDINGS)
 
 
-def read_image(content: bytes) -> Picture:
-    """Decode an image by its content, whatever its name; grey becomes RGB, an alpha channel is dropped."""
+def read_image(content: bytes, upright: bool = False) -> Picture:
+    """Decode an image by its content, whatever its name; grey becomes RGB, an alpha channel is dropped.
+
+    Args:
+        content: The file's.
+        upright: Whether to turn it as its EXIF orientation says; else pixels stay as they are stored.
+    """
     data = np.frombuffer(content, np.uint8)
+    way = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if len(data) else None
+        image = cv2.imdecode(data, way) if len(data) else None
     except cv2.error:  # more pixels than OpenCV takes, or a header that lies
         image = None
     if image is None:
@@ -54,7 +60,7 @@ def read_image(content: bytes) -> Picture:
     return Picture(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8))
 
 
-def read_pictures(tree: Tree, rows: pl.DataFrame) -> Iterator[Picture]:
+def read_pictures(tree: Tree, rows: pl.DataFrame, upright: bool = False) -> Iterator[Picture]:
     """Yield the picture of each row, in order.
 
     A file that is missing or whose content is broken gives a picture without image; one that the operating system
@@ -64,6 +70,7 @@ def read_pictures(tree: Tree, rows: pl.DataFrame) -> Iterator[Picture]:
         tree: Where the files are.
         rows: With ``path`` and ``position``, as in ``fau.corpora.base.row_schema``; frames of a video in ascending
             order, so that each is decoded once.
+        upright: Whether to turn images as their EXIF orientation says.
 
     Raises:
         FauError: If a file may not be read, or videos are to be read and PyAV is not installed.
@@ -74,13 +81,13 @@ def read_pictures(tree: Tree, rows: pl.DataFrame) -> Iterator[Picture]:
         if is_video(path):
             yield from read_frames(tree, path, [0 if position is None else position for position in positions])
         else:
-            picture = _read_file(tree, path)
+            picture = _read_file(tree, path, upright)
             yield from (picture for _ in positions)
 
 
-def _read_file(tree: Tree, path: str) -> Picture:
+def _read_file(tree: Tree, path: str, upright: bool) -> Picture:
     try:
-        return read_image(tree.read(path))
+        return read_image(tree.read(path), upright)
     except FauError as error:
         return Picture(None, _fault(tree, path, error))
     except zlib.error:

@@ -30,6 +30,12 @@ _SPLITS: Mapping[str, tuple[str, ...]] = {
 }
 _SPLIT_OF = {word: name for name, words in _SPLITS.items() for word in words}
 
+# Words that tables write where nothing is known.
+BLANK = (
+    *("", "NA", "na", "N/A", "n/a", "nan", "NaN", "NAN"),
+    *("null", "Null", "NULL", "none", "None", "NONE"),
+)
+
 
 def expression(word: str) -> str | None:
     """Return the expression that a word such as ``Happy`` or ``3_happy`` means; None if it means none."""
@@ -44,6 +50,18 @@ def split(word: str) -> str | None:
 def official(parts: pl.Series) -> bool:
     """Tell whether parts are a division to test by: all rows are in one, some of them in train, some not."""
     return not parts.has_nulls() and "train" in parts and parts.n_unique() > 1
+
+
+def alike(names: pl.Series) -> list[list[str]]:
+    """Return groups of names that differ only by case, blanks, or zeros that add nothing to a number.
+
+    Such are ``P1`` and ``p 1``, or ``1``, ``01`` and ``1.0``.
+    """
+    own = pl.DataFrame({"name": names.drop_nulls().unique()})
+    key = pl.col("name").str.to_lowercase().str.replace_all(r"\s+", "").str.replace(r"^(\d+)\.0*$", "$1")
+    key = key.str.replace_all(r"(^|\D)0+(\d)", "$1$2")
+    groups = own.group_by(key.alias("key")).agg(pl.col("name").sort()).filter(pl.col("name").list.len() > 1)
+    return groups.sort("key")["name"].to_list()
 
 
 def class_codes(option: str) -> dict[str, str]:
@@ -111,7 +129,7 @@ def _renamed(
     names: dict[str, str | None] = {}
     for word in text.drop_nulls().unique(maintain_order=True):
         names[word] = name_of(word)
-        if names[word] is None and word and _number(word) not in missing:
+        if names[word] is None and word not in BLANK and _number(word) not in missing:
             raise FauError(message.format(word))
     return text.replace_strict(names, default=None, return_dtype=pl.String).alias(values.name)
 

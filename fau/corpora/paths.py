@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Sequence
 
 import polars as pl
 
-from fau.corpora.tree import Tree, inside, join, natural
+from fau.corpora.tree import Tree, inside, join, natural, scan
 from fau.errors import FauError
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -49,9 +48,32 @@ def listed(tree: Tree, paths: pl.Series) -> pl.Series:
     """
     parts = [pl.Series([], dtype=pl.String)]
     for folder in folders(paths).unique():
-        names = _series(_names(tree, folder))
+        names = pl.Series(_names(tree, folder), dtype=pl.String)
         parts.append(join(folder, "") + names if folder else names)
     return pl.concat(parts)
+
+
+def respelled(paths: pl.Series, there: pl.Series) -> pl.Series:
+    """Return paths with their ending in the case of the file: ``a.JPG`` where a list has ``a.jpg``.
+
+    Only a file that no path names as it is, and that is the only one of its kind, stands in for another.
+
+    Args:
+        paths: As a list has them.
+        there: The files.
+    """
+    lost = ~paths.is_in(there.implode())
+    if not lost.any():
+        return paths
+    files = pl.DataFrame({"key": _ending_lowered(there), "file": there})
+    files = files.filter(~there.is_in(paths.implode())).unique("key", keep="none")
+    wanted = pl.DataFrame({"path": paths, "key": _ending_lowered(paths)})
+    found = wanted.join(files, on="key", how="left", maintain_order="left")
+    return found.select(pl.when(lost).then(pl.coalesce("file", "path")).otherwise("path").alias(paths.name)).to_series()
+
+
+def _ending_lowered(paths: pl.Series) -> pl.Series:
+    return paths.str.replace(r"\.[^./]*$", "") + paths.str.extract(r"(\.[^./]*)$").fill_null("").str.to_lowercase()
 
 
 def natural_order(frame: pl.DataFrame, path: str, before: Sequence[pl.Series] = ()) -> pl.DataFrame:
@@ -78,20 +100,12 @@ def rank(values: pl.Series) -> pl.Series:
     return values.replace_strict(places, default=len(names), return_dtype=pl.UInt32)
 
 
-def _series(names: list[str]) -> pl.Series:
-    try:
-        return pl.Series(names, dtype=pl.String)
-    except UnicodeEncodeError:  # a name on disk that is no UTF-8: no list can name it
-        return pl.Series([name.encode("utf-8", "replace").decode() for name in names], dtype=pl.String)
-
-
 def _names(tree: Tree, folder: str) -> list[str]:
     place = tree.on_disk(folder)
     if place is None:
         return tree.folder(folder)[1] if tree.is_folder(folder) else []
     try:
-        with os.scandir(place) as entries:  # names alone: sorting millions of them naturally would cost gigabytes
-            return [entry.name for entry in entries]
+        return [name for name, _ in scan(place)]  # alone: sorting millions of them naturally would cost gigabytes
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             return []

@@ -13,8 +13,8 @@ from fau.corpora.base import Corpus, Listing, Sign, to_rows
 from fau.corpora.columns import columns_of
 from fau.corpora.losses import DUPLICATE, NO_IMAGE, NOT_A_FACE, NOT_ANNOTATED, NOT_CODED, Losses
 from fau.corpora.media import VIDEO_ENDINGS
-from fau.corpora.paths import IMAGES, checked, listed, natural_order, rank
-from fau.corpora.tabular import KINDS, header, select, tables
+from fau.corpora.paths import IMAGES, checked, listed, natural_order, rank, respelled
+from fau.corpora.tabular import KINDS, encoding, header, select, tables
 from fau.corpora.tree import Tree, inside, join
 from fau.errors import FauError
 from fau.labels import MAX_INTENSITY, au_column, intensity_column
@@ -101,6 +101,8 @@ class Table(Corpus):
         }
         self._images = inside(images, "option images") if images else ""
         self._strip = strip
+        if not 1 <= threshold <= MAX_INTENSITY:
+            raise FauError(f"option threshold is {threshold}; choose an intensity from 1 to {MAX_INTENSITY}")
         self._codes = naming.class_codes(classes)
         self._missing = _numbers(missing)
         self._values: Values = values
@@ -132,11 +134,18 @@ class Table(Corpus):
             found.append(f"columns not used: {', '.join(self._columns.unused)}")
         paths: set[str] = set()
         rows = pl.concat([self._read(file, paths) for file in self._files])
+        if rows.is_empty():
+            raise FauError(f"{' and '.join(self._files)} holds no rows, only the names of columns; check the file")
         found.append(f"paths start from {' and '.join(sorted(paths))}")
+        for file in self._files:
+            if (written := encoding(self.tree, file)) != "utf-8":
+                found.append(f"{file} is no UTF-8 and was read as {written}")
+        found += _people(rows)
         rows = self._decode(rows, found)
         rows = _existing(self.tree, rows, losses, self._files[0])
         rows = _labelled(rows, self.aus, losses)
         rows = _once(rows, losses, self._files[0])
+        self.upright = "face_x" not in rows.columns
         if naming.official(rows["split"]):
             self.protocol = "official"
         return Listing(to_rows(_ordered(rows), self.aus), losses, found)
@@ -147,7 +156,7 @@ class Table(Corpus):
         rows = select(self.tree, file, columns)
         folder = file.rpartition("/")[0]
         if "path" in columns.roles:
-            rows = rows.with_columns(checked(rows["path"].str.strip_prefix(self._strip), file).alias("path"))
+            rows = rows.with_columns(_relative(rows["path"].str.strip_prefix(self._strip), file).alias("path"))
             start = self._images or _start(self.tree, rows["path"].head(_SAMPLE), folder)
         else:
             start = folder
@@ -235,6 +244,32 @@ def _numbers(option: str) -> tuple[float, ...]:
         raise FauError(f"option missing is '{option}'; it needs numbers with commas between them") from error
 
 
+def _people(rows: pl.DataFrame) -> Found:
+    """Say what makes subjects or sequences doubtful, so that one person may come to stand in two folds."""
+    found = []
+    for role in ("subject", "sequence"):
+        groups = naming.alike(rows[role]) if role in rows.columns else []
+        if groups:
+            few = "; ".join(" and ".join(f"'{name}'" for name in group) for group in groups[:3])
+            found.append(
+                f"{role}s that differ only by case, blanks or zeros count as different: {few}"
+                f"{'; ...' if len(groups) > 3 else ''}; correct the table if they are the same"
+            )
+    if "subject" in rows.columns and (blank := rows["subject"].null_count()):
+        found.append(f"{blank:,} rows have a blank subject: their sequence stands for it, else each stands alone")
+    return found
+
+
+def _relative(paths: pl.Series, file: str) -> pl.Series:
+    absolute = paths.str.extract(r"^([/\\].*[/\\]|[/\\]|[A-Za-z]:(?:.*[/\\])?)")
+    if len(before := absolute.drop_nulls()):
+        raise FauError(
+            f"{file} names '{paths.filter(absolute.is_not_null())[0]}', which is no path inside its folder; take off "
+            f"what comes before with --strip, such as --strip '{before[0]}'"
+        )
+    return checked(paths, file)
+
+
 def _start(tree: Tree, paths: pl.Series, folder: str) -> str:
     """Return the folder from which most of some paths lead to files: the table's, one above it, or one in the root."""
     above = [folder]
@@ -249,8 +284,9 @@ def _start(tree: Tree, paths: pl.Series, folder: str) -> str:
 
 
 def _is_file(tree: Tree, path: str) -> bool:
+    stem, dot, ending = path.rpartition(".")
     try:
-        return tree.is_file(path)
+        return any(tree.is_file(stem + dot + spelled) for spelled in (ending, ending.lower(), ending.upper()))
     except OSError:  # such as a name that is too long for a file
         return False
 
@@ -294,6 +330,7 @@ def _frames(rows: pl.DataFrame, first_frame: int, where: str) -> pl.DataFrame:
 def _existing(tree: Tree, rows: pl.DataFrame, losses: Losses, where: str) -> pl.DataFrame:
     """Return the rows whose files are there; note the others, and pictures beside them that no row names."""
     there = listed(tree, rows["path"])
+    rows = rows.with_columns(respelled(rows["path"], there).alias("path"))
     present = rows["path"].is_in(there.implode())
     if not present.any():
         raise FauError(

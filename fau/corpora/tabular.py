@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+from pathlib import Path
+from typing import IO
 
 import polars as pl
 
@@ -12,8 +15,8 @@ from fau.corpora.tree import Tree, inside
 from fau.errors import FauError
 
 KINDS = ("*.csv", "*.tsv", "*.parquet", "*.jsonl", "*.ndjson")
-_BLANK = ("", "NA", "N/A", "nan", "NaN", "null", "NULL", "None")
 _WHOLE = ("frame", "position")
+_CHUNK = 1 << 24  # bytes
 
 
 def tables(tree: Tree, chosen: str) -> list[str]:
@@ -51,18 +54,76 @@ def tables(tree: Tree, chosen: str) -> list[str]:
     return files
 
 
-def _scan(tree: Tree, file: str) -> pl.LazyFrame:
-    """Return a table without reading it; CSV as text."""
+def encoding(tree: Tree, file: str) -> str:
+    """Return how the text of a table is written: ``utf-8``, ``utf-16`` by its byte order mark, else ``latin-1``."""
+    if file.lower().endswith(".parquet"):
+        return "utf-8"
+    with tree.open(file) as stream:
+        chunk = stream.read(_CHUNK)
+        if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            while chunk:
+                decoder.decode(chunk)
+                chunk = stream.read(_CHUNK)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "latin-1"
+    return "utf-8"
+
+
+def _source(tree: Tree, file: str) -> Path | io.BytesIO:
+    """Return where a table is on disk, or its content, as UTF-8."""
+    written = encoding(tree, file)
     place = tree.on_disk(file)
-    source = place if place is not None else io.BytesIO(tree.read(file))
+    if written == "utf-8":
+        return place if place is not None else io.BytesIO(tree.read(file))
+    try:
+        return io.BytesIO(tree.read(file).decode(written).encode())
+    except UnicodeError as error:
+        raise FauError(f"{file} cannot be read as a table: it is no {written}; save it as UTF-8") from error
+
+
+def _scan(source: Path | io.BytesIO, file: str) -> pl.LazyFrame:
+    """Return a table without reading it; CSV as text."""
     if file.lower().endswith(".parquet"):
         return pl.scan_parquet(source, glob=False)
     if file.lower().endswith((".jsonl", ".ndjson")):
         return pl.scan_ndjson(source, infer_schema_length=1000)
-    with tree.open(file) as stream:
-        head = stream.readline()
-    separator = max((",", ";", "\t"), key=lambda character: head.count(character.encode()))
+    separator = _separator(source)
     return pl.scan_csv(source, separator=separator, infer_schema=False, encoding="utf8-lossy", glob=False)
+
+
+def _lines(source: Path | io.BytesIO) -> IO[bytes]:
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source.getvalue())
+
+
+def _separator(source: Path | io.BytesIO) -> str:
+    with _lines(source) as stream:
+        head = stream.readline()
+    return max((",", ";", "\t"), key=lambda character: head.count(character.encode()))
+
+
+def _check_lines(source: Path | io.BytesIO, file: str, width: int) -> None:
+    """Refuse a CSV with a line that ends early: what it lacks would be read as not known.
+
+    Lines with quotes, in which a separator may be text, are not looked at.
+
+    Raises:
+        FauError: If a line has fewer cells than there are columns.
+    """
+    separator = _separator(source).encode()
+    quoted = False
+    with _lines(source) as stream:
+        for number, line in enumerate(stream, 1):
+            if b'"' in line:
+                quoted ^= line.count(b'"') % 2 == 1
+            elif not quoted and line.count(separator) < width - 1 and line.strip(b" \r\n\t,;"):
+                raise FauError(
+                    f"line {number} of {file} has {line.count(separator) + 1} cells where there are {width} columns; "
+                    "correct it, or fetch the file again"
+                )
 
 
 def header(tree: Tree, file: str) -> list[str]:
@@ -72,7 +133,7 @@ def header(tree: Tree, file: str) -> list[str]:
         FauError: If it cannot be read.
     """
     try:
-        return _scan(tree, file).collect_schema().names()
+        return _scan(_source(tree, file), file).collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise FauError(f"{file} cannot be read as a table: {str(error).splitlines()[0]}") from error
 
@@ -93,9 +154,12 @@ def select(tree: Tree, file: str, columns: Columns) -> pl.DataFrame:
     for kind, known in columns.kinds.items():
         numbers |= {f"{kind} {au}": name for au, name in known.items()}
     try:
-        lazy = _scan(tree, file)
+        source = _source(tree, file)
+        lazy = _scan(source, file)
         schema = lazy.collect_schema()
-        wanted = [pl.col(own).cast(pl.String).alias(role) for role, own in columns.roles.items() if role in texts]
+        if file.lower().endswith((".csv", ".tsv")):
+            _check_lines(source, file, len(schema))
+        wanted = [_text(role, own) for role, own in columns.roles.items() if role in texts]
         strange = []
         for role, own in numbers.items():
             number, odd = _number(role, own, schema[own])
@@ -111,6 +175,11 @@ def select(tree: Tree, file: str, columns: Columns) -> pl.DataFrame:
     return rows.drop("strange")
 
 
+def _text(role: str, name: str) -> pl.Expr:
+    """Return a column as text without blanks around it; without any other character it is null."""
+    return pl.col(name).cast(pl.String).str.strip_chars().replace("", None).alias(role)
+
+
 def _number(role: str, name: str, kind: pl.DataType) -> tuple[pl.Expr, pl.Expr]:
     """Return a column as numbers, and whether a cell is something else; blanks and NaN are null."""
     text = pl.lit(None, pl.String)
@@ -119,7 +188,7 @@ def _number(role: str, name: str, kind: pl.DataType) -> tuple[pl.Expr, pl.Expr]:
         text = pl.col(name).cast(pl.String).str.strip_chars()
         number = text
     number = number.cast(pl.Float64, strict=False)
-    odd = number.is_null() & text.is_not_null() & ~text.is_in(_BLANK)
+    odd = number.is_null() & text.is_not_null() & ~text.is_in(naming.BLANK)
     number = number.fill_nan(None)
     if role in _WHOLE:
         odd |= (number != number.round()) | (number.abs() >= 2**31)

@@ -2,7 +2,9 @@
 
 An archive is a folder whose name ends in ``.zip``: the member ``F001/T1/2440.jpg`` of ``2D+3D/F001.zip`` is the file
 ``2D+3D/F001.zip/F001/T1/2440.jpg``. Paths are relative to the root, with forward slashes. Nothing outside the root is
-read but through symbolic links that the owner of the disk has made.
+read but through symbolic links that the owner of the disk has made. What desktops leave behind (``._F001.zip``,
+``__MACOSX``, ``Thumbs.db``) is not part of a tree. Bytes of a name on disk that are not UTF-8 stand as characters of
+Unicode's last private plane, so that each name can be written to a file.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from fau.errors import FauError
 
 _DIGITS = re.compile(r"(\d+)")
 _PLAIN = re.compile(r"\w[\w.-]*")  # a name of a file that needs no second look
+_JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini"}  # in lower case; of macOS and Windows
+_SPELLED = {0xDC00 + byte: 0x10FE00 + byte for byte in range(0x80, 0x100)}  # Python reads such a byte as a surrogate
+_ON_DISK = {spelled: byte for byte, spelled in _SPELLED.items()}
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -41,6 +46,18 @@ def inside(path: str, where: str) -> str:
     if not parts or clean.startswith("/") or ".." in parts or re.match(r"^[A-Za-z]:", clean) or "\0" in clean:
         raise FauError(f"{where} names '{path.strip()}', which is no path inside its folder; correct that line")
     return "/".join(parts)
+
+
+def scan(place: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the entries of a folder on disk, in no order, with the names that they have in a tree.
+
+    Raises:
+        OSError: If the folder cannot be read.
+    """
+    with os.scandir(place) as entries:
+        for entry in entries:
+            if not _is_junk(entry.name):
+                yield entry.name if entry.name.isascii() else entry.name.translate(_SPELLED), entry
 
 
 class Tree:
@@ -76,12 +93,11 @@ class Tree:
         folders: list[str] = []
         files: list[str] = []
         try:
-            with os.scandir(self.root / path) as entries:
-                for entry in entries:
-                    is_folder = entry.is_dir() or entry.name.lower().endswith(".zip")
-                    (folders if is_folder else files).append(entry.name)
-        except OSError as error:
-            raise FauError(f"'{self.root / path}' cannot be read: {error.strerror}") from error
+            for name, entry in scan(self._disk(path)):
+                is_folder = entry.is_dir() or name.lower().endswith(".zip")
+                (folders if is_folder else files).append(name)
+        except OSError as error:  # an entry that cannot be looked at, such as a link to itself, has its own name
+            raise FauError(f"'{error.filename or self.root / path}' cannot be read: {error.strerror}") from error
         return sorted(folders, key=natural), sorted(files, key=natural)
 
     def walk(self, path: str = "") -> Iterator[tuple[str, list[str]]]:
@@ -94,7 +110,10 @@ class Tree:
 
     def _walk(self, path: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, list[str]]]:
         if self._place(path)[0] is None:
-            status = (self.root / path).stat()
+            try:
+                status = self._disk(path).stat()
+            except OSError as error:  # an archive's name, but a link to nothing
+                raise FauError(f"'{self.root / path}' cannot be read: {error.strerror}") from error
             here = (status.st_dev, status.st_ino)
             if here in above:
                 raise FauError(f"'{self.root / path}' is a symbolic link to a folder that contains it; remove the link")
@@ -124,12 +143,12 @@ class Tree:
     def is_file(self, path: str) -> bool:
         """Tell whether there is such a file."""
         place, member = self._place(path)
-        return (self.root / path).is_file() if place is None else self._archive(place).is_file(member)
+        return self._disk(path).is_file() if place is None else self._archive(place).is_file(member)
 
     def is_folder(self, path: str) -> bool:
         """Tell whether there is such a folder or archive."""
         place, member = self._place(path)
-        return (self.root / path).is_dir() if place is None else self._archive(place).is_folder(member)
+        return self._disk(path).is_dir() if place is None else self._archive(place).is_folder(member)
 
     def read(self, path: str) -> bytes:
         """Return a file's content.
@@ -139,7 +158,7 @@ class Tree:
         """
         place, member = self._place(path)
         try:
-            return (self.root / path).read_bytes() if place is None else self._archive(place).read(member)
+            return self._disk(path).read_bytes() if place is None else self._archive(place).read(member)
         except OSError as error:
             raise FauError(f"'{self.root / path}' cannot be read: {error.strerror or error}") from error
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
@@ -165,13 +184,16 @@ class Tree:
         """
         place, member = self._place(path)
         try:
-            return (self.root / path).open("rb") if place is None else self._archive(place).open(member)
+            return self._disk(path).open("rb") if place is None else self._archive(place).open(member)
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise FauError(f"'{self.root / path}' cannot be opened: {error}") from error
 
     def on_disk(self, path: str) -> Path | None:
         """Return where a file lies on disk; None inside an archive."""
-        return self.root / path if self._place(path)[0] is None else None
+        return self._disk(path) if self._place(path)[0] is None else None
+
+    def _disk(self, path: str) -> Path:
+        return self.root / (path if path.isascii() else path.translate(_ON_DISK))
 
     def _place(self, path: str) -> tuple[str | None, str]:
         """Return the archive that a path leads into, relative to the root, and the rest; None without an archive."""
@@ -183,13 +205,13 @@ class Tree:
         for i, part in enumerate(parts):
             if part.lower().endswith(".zip"):
                 archive = "/".join(parts[: i + 1])
-                if (self.root / archive).is_file():
+                if self._disk(archive).is_file():
                     return archive, "/".join(parts[i + 1 :])
         return None, path
 
     def _archive(self, path: str) -> _Archive:
         if path not in self._archives:
-            self._archives[path] = _Archive(self.root / path if path else self.root)
+            self._archives[path] = _Archive(self._disk(path) if path else self.root)
         return self._archives[path]
 
 
@@ -204,6 +226,10 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
     return all(fnmatchcase(part, want) for part, want in zip(parts[-len(pattern) :], pattern, strict=True))
 
 
+def _is_junk(name: str) -> bool:
+    return name.startswith("._") or name.lower() in _JUNK
+
+
 def _is_link(member: zipfile.ZipInfo) -> bool:
     return (member.external_attr >> 16) & 0o170000 == 0o120000
 
@@ -215,7 +241,7 @@ class _Archive:
         self._file = file
         try:
             self._zip = zipfile.ZipFile(file)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
             raise FauError(f"the archive '{file}' cannot be read: {error}; fetch it from the owner again") from error
         self._folders: dict[str, set[str]] = {"": set()}
         self._files: dict[str, list[str]] = {}
@@ -223,7 +249,7 @@ class _Archive:
         clean: set[str] = set()  # folders that are spelled as they should be: most members lie in one of a few
         for member in self._zip.infolist():
             folder, _, name = member.filename.rpartition("/")
-            if folder in clean and _PLAIN.fullmatch(name) and not _is_link(member):
+            if folder in clean and _PLAIN.fullmatch(name) and not (_is_junk(name) or _is_link(member)):
                 self._files.setdefault(folder, []).append(name)
                 self._members[member.filename] = member.filename
                 continue
@@ -231,6 +257,8 @@ class _Archive:
             if _is_link(member):
                 continue  # a symbolic link inside an archive: never followed
             parts = path.split("/")
+            if any(map(_is_junk, parts)):
+                continue
             depth = len(parts) if member.is_dir() else len(parts) - 1
             for i in range(depth):
                 self._folders.setdefault("/".join(parts[:i]), set()).add(parts[i])

@@ -100,6 +100,18 @@ def read_stored(path: Path) -> Stored:
         raise FauError(f"'{file}' cannot be read: {error}; make the crop set again") from error
 
 
+def refuse_inside_cropset(folder: Path) -> None:
+    """Refuse a folder that is a crop set or lies in one: files that others put there would pass for a part of it.
+
+    Raises:
+        FauError: If it is so.
+    """
+    place = folder.resolve()
+    for above in (place, *place.parents):
+        if (above / "cropset.json").exists():
+            raise FauError(f"'{folder}' lies inside the crop set '{above}'; choose a folder outside of it")
+
+
 def sha256_file(file: Path) -> str:
     """Hash a file."""
     with file.open("rb") as stream:

@@ -15,11 +15,11 @@ from fau.cores import usable_cores
 from fau.corpora.base import Corpus, Listing
 from fau.corpora.identify import told_what_it_is
 from fau.crops.assembly import Report, assemble, refuse_losses, to_manifest
-from fau.crops.format import CropSetInfo
+from fau.crops.format import CropSetInfo, refuse_inside_cropset
 from fau.crops.jobs import Job, cut
 from fau.crops.manifest import manifest_faults
 from fau.crops.pool import map_in_order
-from fau.crops.recipe import Settings, describe, make_task
+from fau.crops.recipe import Settings, describe, make_task, refuse_early
 from fau.crops.space import free_bytes, needed_bytes, spell
 from fau.crops.unfinished import Unfinished, hash_rows
 from fau.crops.work import Detector, Task, close_detector, run
@@ -60,7 +60,7 @@ def prepare(
             written.
     """
     workers = usable_cores() if workers is None else workers
-    _check(corpus, out, settings, workers)
+    _check(corpus, out, settings, workers, make_detector)
     with told_what_it_is(corpus.tree.root, corpus.name):
         listing = corpus.list()
         rows = listing.rows
@@ -96,9 +96,11 @@ def prepare(
     return report
 
 
-def _check(corpus: Corpus, out: Path, settings: Settings, workers: int) -> None:
+def _check(
+    corpus: Corpus, out: Path, settings: Settings, workers: int, make_detector: Callable[[], Detector] | None
+) -> None:
     """Refuse what cannot work before anything is read."""
-    if out.exists():
+    if out.exists() or out.is_symlink():  # a link to nothing would fail when all is done
         Unfinished(out).remove_leftover()
         raise FauError(f"'{out}' exists already; choose another folder or remove it first")
     root = corpus.tree.root.resolve()
@@ -107,6 +109,8 @@ def _check(corpus: Corpus, out: Path, settings: Settings, workers: int) -> None:
     if workers < 0:
         raise FauError(f"workers = {workers}; give 0 for this process or a number of processes")
     settings.check()
+    refuse_inside_cropset(out)
+    refuse_early(corpus, settings, make_detector is not None)
 
 
 def _listed(corpus: Corpus, listing: Listing) -> str:

@@ -75,6 +75,26 @@ class Settings:
             raise FauError(f"min-face = {self.min_face:g}; give a number of pixels")
 
 
+def refuse_early(corpus: Corpus, settings: Settings, has_detector: bool) -> None:
+    """Refuse settings that cannot work whatever the corpus lists, before it does, which may take minutes.
+
+    Args:
+        corpus: The reader, which has listed nothing yet; one with landmarks may only then know of them, and of crops
+            that are aligned.
+        settings: What the user wants.
+        has_detector: Whether something takes MediaPipe's place.
+
+    Raises:
+        FauError: For the first of them.
+    """
+    align = _alignment(corpus, settings).name
+    source: str = settings.landmarks
+    if type(corpus).landmarks is Corpus.landmarks or (source == "none" and settings.align is not None):
+        source = _source(corpus, align, settings.landmarks, boxes=True)  # perhaps it has
+    if not has_detector and (source == "mediapipe" or settings.model is not None):
+        find_model(settings.model)
+
+
 def make_task(
     corpus: Corpus,
     rows: pl.DataFrame,
@@ -94,14 +114,13 @@ def make_task(
     Raises:
         FauError: If the corpus lacks what the settings need, or MediaPipe's model is not to be had.
     """
-    align = settings.align or ("resize" if corpus.aligned else "canonical")
-    size = settings.size or DEFAULT_SIZE[align]
-    source = _source(corpus, rows, align, settings.landmarks)
+    alignment = _alignment(corpus, settings)
+    source = _source(corpus, alignment.name, settings.landmarks, rows["face_w"].count() > 0)
     if source == "mediapipe" and make_detector is None:
         make_detector = partial(Landmarker, find_model(settings.model))
     return Task(
         corpus=corpus,
-        alignment=Alignment(align, size, settings.margin),
+        alignment=alignment,
         landmarks=source,
         landmark_set={"corpus": corpus.landmark_set, "mediapipe": "478", "none": "none"}[source],
         make_detector=make_detector if source == "mediapipe" else None,
@@ -111,14 +130,18 @@ def make_task(
     )
 
 
-def _source(corpus: Corpus, rows: pl.DataFrame, align: str, wanted: Source) -> str:
+def _alignment(corpus: Corpus, settings: Settings) -> Alignment:
+    align = settings.align or ("resize" if corpus.aligned else "canonical")
+    return Alignment(align, settings.size or DEFAULT_SIZE[align], settings.margin)
+
+
+def _source(corpus: Corpus, align: str, wanted: Source, boxes: bool) -> str:
     """Return where landmarks come from: ``corpus``, ``mediapipe`` or ``none``."""
-    boxes = rows["face_w"].drop_nulls().len() > 0
     enough = align == "resize" or (align == "box" and boxes)  # without landmarks
     if wanted == "corpus" and corpus.landmark_set == "none":
         raise FauError(f"this delivery of {corpus.title} has no landmarks; use --landmarks mediapipe or none")
     if wanted == "none" and not enough:
-        ways = "--landmarks mediapipe or --align resize" + (" or box" if boxes else "")
+        ways = "--landmarks mediapipe, --align resize" + (" or, if the corpus gives boxes, box" if boxes else "")
         raise FauError(f"alignment '{align}' cannot do without landmarks here; use {ways}")
     if wanted != "auto":
         return wanted
@@ -137,6 +160,8 @@ def describe(corpus: Corpus, settings: Settings, task: Task) -> CropSetInfo:
         "alignment": task.alignment.as_dict(),
         "landmarks": task.landmarks,
     }
+    if corpus.upright:
+        recipe["orientation"] = "EXIF"
     if task.make_detector is not None:
         with closing(task.make_detector()) as detector:  # here too, so that what it lacks is told before any work
             recipe["faces"] = {"choose": task.faces, "smallest": task.min_face} | detector.as_dict()

@@ -93,6 +93,11 @@ class Unfinished:
         before, now = _read(self._plan), json.loads(json.dumps(plan))
         if before != now:
             what = _difference("", before, now) if isinstance(before, dict) else "its plan.json is unreadable"
+            if not what:
+                raise FauError(
+                    f"the corpus's files or labels changed since the crop set in '{self.path}' was begun; remove that "
+                    "folder and start again"
+                )
             raise FauError(
                 f"'{self.path}' holds an unfinished crop set of another configuration ({what}); finish it with that, "
                 "or remove the folder"
@@ -210,10 +215,14 @@ def _size(file: Path) -> int | None:
     return file.stat().st_size if file.exists() else None
 
 
+# Of a plan: what says nothing to people, or follows from the rest.
+_UNSAID = {"rows", "jobs", "template"}
+
+
 def _difference(key: str, before: object, now: object) -> str:
-    """Say what differs: ``recipe.alignment.size was 112, is 64``."""
+    """Say what differs: ``recipe.alignment.size was 112, is 64``; empty where that is the corpus itself."""
     if isinstance(before, dict) and isinstance(now, dict):
-        inner = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        inner = [name for name in {**before, **now} if before.get(name) != now.get(name) and name not in _UNSAID]
         return ", ".join(
             _difference(f"{key}.{name}" if key else name, before.get(name), now.get(name)) for name in inner
         )

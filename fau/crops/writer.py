@@ -20,7 +20,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fau.crops.format import FORMAT_VERSION, LANDMARK_POINTS, CropSetInfo, Stored, cropset_id, sha256_file
+from fau.crops.format import (
+    FORMAT_VERSION,
+    LANDMARK_POINTS,
+    CropSetInfo,
+    Stored,
+    cropset_id,
+    refuse_inside_cropset,
+    sha256_file,
+)
 from fau.crops.manifest import build_manifest, manifest_faults, manifest_schema
 from fau.errors import FauError
 
@@ -189,12 +197,13 @@ class CropSetWriter:
         shard_size: Crops a file; None takes at most 4096, less where that would pass 256 MiB.
 
     Raises:
-        FauError: If ``out`` exists or cannot be made.
+        FauError: If ``out`` exists, lies inside another crop set or cannot be made.
     """
 
     def __init__(self, out: Path, info: CropSetInfo, shard_size: int | None = None) -> None:
-        if out.exists():
+        if out.exists() or out.is_symlink():
             raise FauError(f"'{out}' exists already; choose another folder or remove it first")
+        refuse_inside_cropset(out)
         if info.landmark_set not in LANDMARK_POINTS:
             raise FauError(f"landmark set '{info.landmark_set}' is unknown; choose one of {', '.join(LANDMARK_POINTS)}")
         self._out = out

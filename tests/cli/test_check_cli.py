@@ -97,6 +97,10 @@ def test_preview_of_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["preview", "OUT"], "give the folder that holds its cropset.json, or the name of a recipe: synthetic, "),
         (["preview", "."], "'.' is not a crop set: it has no cropset.json"),
         (["preview", "synthetic", "--out", "OUT", "--size", "0"], "has size = 0; give a value from 16 to 1024"),
+        (["preview", "SET", "--size", "0"], "error: size = 0; give a value from 16 to 1024"),
+        (["preview", "SET", "--seed", "-1"], "error: seed = -1; give a value from 0 to "),
+        (["preview", "SET", "--out", "SET"], "' lies inside the crop set '"),
+        (["preview", "synthetic", "--out", "SET/x"], "/x' lies inside the crop set '"),
         (["check", "SET", "--protocol", "none"], "protocol 'none' is unknown; choose one of kfold, "),
         (["check", "SET", "--protocol", "official"], "needs the owner's split, which the crop set lacks; use kfold"),
         (["preview", "SET", "--folds", "99", "--protocol", "kfold"], "99 folds need 99 groups or more"),
@@ -111,7 +115,7 @@ def test_bad_input_is_one_sentence(
     sentence: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([str(tiny_cropset) if word == "SET" else word for word in arguments]) == 2
+    assert main([word.replace("SET", str(tiny_cropset)) for word in arguments]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("fau-data: error: ") and sentence in captured.err
     assert captured.err.count("\n") == 1
@@ -120,5 +124,9 @@ def test_bad_input_is_one_sentence(
 
 def test_an_out_that_cannot_be_written(tiny_cropset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    assert main(["preview", str(tiny_cropset), "--out", str(tmp_path / "file")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link"):
+        for what in (str(tiny_cropset), "synthetic"):
+            assert main(["preview", what, "--out", str(tmp_path / name)]) == 2
+            error = capsys.readouterr().err
+            assert error.count("\n") == 1 and f"{name}' is no folder; choose another one with --out" in error

@@ -172,6 +172,25 @@ def test_a_loop_of_links(root: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "is a symbolic link to a folder that contains it; remove the link" in error
 
 
+def test_names_of_other_systems(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name in Latin-1 is a picture like others; what macOS leaves beside each file is none."""
+    picture = (root / "neutral" / "001.png").read_bytes()
+    Path(os.fsdecode(os.fsencode(root) + b"/neutral/caf\xe9.png")).write_bytes(picture)
+    for name in ("._labels.csv", "neutral/._001.png", "__MACOSX/neutral/._001.png", "._sad.zip"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"\0\5\x16\7")
+    assert main(["prepare", "imagefolder", str(root), str(tmp_path / "out"), *TINY, "--max-lost", "0"]) == 0
+    assert "13 crops of 13 rows" in capsys.readouterr().out
+    assert CropSet.open(tmp_path / "out").info.recipe["orientation"] == "EXIF"
+    assert main(["identify", str(root)]) == 0
+    assert "._" not in capsys.readouterr().out
+
+
+def test_a_link_to_itself(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "link.zip").symlink_to(root / "link.zip")
+    assert "link.zip' cannot be read: " in stopped_by(capsys, "imagefolder", root, tmp_path / "out")
+
+
 def test_a_folder_that_may_not_be_read(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,6 +157,8 @@ def test_an_empty_list_is_no_fault_of_the_other(own: Path) -> None:
         (tree.HEADER + ",age\n" + line() + ",3", "validation.csv' has the foreign column 'age'"),
         (tree.HEADER.replace(",arousal", "") + "\n", "lacks the column 'arousal'"),
         (f"1/{HASH}.jpg,3", "has 2 columns and no header"),
+        (tree.HEADER + "\n\n" + line(), "line 2 of .*validation.csv' is blank"),
+        (tree.HEADER + "\n" + line() + "\n" + line()[:70], "line 3 of .*validation.csv' has 5 of 9 columns"),
         (tree.HEADER + "\n" + line(labels="11,0,0"), "unknown code '11'"),
         (tree.HEADER + "\n" + line(labels="happy,0,0"), "unknown code 'happy'"),
         (tree.HEADER + "\n" + line(labels="1,1.5,0"), "valence, holds the value '1.5'"),
@@ -175,12 +177,23 @@ def test_a_foreign_list_is_refused(own: Path, text: str, message: str) -> None:
         AffectNet(own).list()
 
 
+def test_an_ending_in_another_case_is_found(own: Path) -> None:
+    for file in [*own.rglob("*.jpg")]:
+        file.rename(file.with_suffix(".JPG"))
+    write_list(own, line(points=";".join(["3"] * 136)))
+    corpus_ = AffectNet(own)
+    rows = corpus_.list().rows
+    assert rows["path"].str.ends_with(".JPG").all()
+    assert len(rows) == 1
+    assert not np.isnan(corpus_.landmarks(rows)).any()
+
+
 @pytest.mark.parametrize("points", ["1;2", ";".join(["x"] * 136)])
 def test_foreign_landmarks_are_refused(own: Path, points: str) -> None:
     write_list(own, line(points=points))
     reader = AffectNet(own)
     rows = reader.list().rows
-    with pytest.raises(FauError, match=r"other than 136 numbers as landmarks of '.*/1/000"):
+    with pytest.raises(FauError, match=r"other than 136 numbers as landmarks of '1/000"):
         reader.landmarks(rows)
 
 

@@ -197,6 +197,7 @@ def test_columns_follow_the_header_not_their_place(own: Path) -> None:
         (heading().replace("AU26", "AU20") + "\n" + zeros(), "has the column 'au20'"),
         (zeros() + "\n" + zeros(), "has the column '0'"),
         (heading() + "\n" + zeros() + "\n" + zeros() + ",1", "line 3 of .*v.txt' has more than 12 columns"),
+        (heading() + "\n" + zeros() + "\n" + zeros()[:9], "line 3 of .*v.txt' has 5 of 12 columns"),
         (heading() + "\n" + zeros("2"), "v.txt', AU26, holds the unknown code '2'; known are 0, 1, and -1 for missing"),
         (heading() + "\n" + zeros("yes"), "holds the unknown code 'yes'"),
     ],
@@ -216,10 +217,16 @@ def test_a_foreign_label_file_is_refused(own: Path, text: str, message: str) -> 
         ("expr", "Neutral,Anger\n0", "has the header 'neutral,anger'"),
         ("expr", ",".join(tree.EXPRESSIONS) + "\n8", "unknown code '8'"),
         ("mtl", "image,a,b\nv/00001.jpg,0,0", "has the header 'image,a,b'"),
-        ("mtl", "image,valence,arousal,expression,aus\n../v/00001.jpg,0,0,0", "no path inside its folder"),
-        ("mtl", "image,valence,arousal,expression,aus\n../00001.jpg,0,0,0", "no path inside its folder"),
-        ("mtl", "image,valence,arousal,expression,aus\nv.jpg,0,0,0", "not of the form"),
-        ("mtl", "image,valence,arousal,expression,aus\nv/1.jpg,0,0,0\nv/01.jpg,0,0,0", "two lines for 'v/1.jpg'"),
+        ("mtl", "image,valence,arousal,expression,aus\n../v/00001.jpg" + ",0" * 15, "no path inside its folder"),
+        ("mtl", "image,valence,arousal,expression,aus\n../00001.jpg" + ",0" * 15, "no path inside its folder"),
+        ("mtl", "image,valence,arousal,expression,aus\nv.jpg" + ",0" * 15, "not of the form"),
+        (
+            "mtl",
+            "image,valence,arousal,expression,aus\nv/1.jpg" + ",0" * 15 + "\nv/01.jpg" + ",0" * 15,
+            "two lines for 'v/1.jpg'",
+        ),
+        ("mtl", "image,valence,arousal,expression,aus\nv/1.jpg,0,0", "line 2 of .*train_set.txt' has 3 of 16 columns"),
+        ("va", "valence,arousal\n0,0\n\n0", "line 4 of .*v.txt' has 1 of 2 columns"),
     ],
 )
 def test_foreign_labels_of_other_tasks_are_refused(own: Path, task: str, text: str, message: str) -> None:

@@ -181,7 +181,7 @@ def test_one_frame_twice_is_refused(changed: Path) -> None:
 
 def test_image_without_number_is_counted(changed: Path) -> None:
     folder = changed / "Sequences(2D+3D)" / "F001" / "T1"
-    (folder / "._0098.jpg").write_bytes(b"resource fork")
+    (folder / "cover.jpg").write_bytes(b"a cover")
     losses = BP4D(changed).list().losses
     assert losses.counts["image without a frame number in its name"] == 1
 
@@ -249,6 +249,13 @@ def test_absent_intensity_files(changed: Path) -> None:
     listing = BP4D(changed).list()
     assert listing.rows["au12_int"].null_count() == len(listing.rows) == 66
     assert "17 occurrence and 0 intensity files (AU_OCC)" in listing.found
+
+
+def test_absent_occurrence_files_are_named(changed: Path) -> None:
+    (changed / "AUCoding" / "AU_OCC" / "F001_T1.csv").unlink()
+    listing = BP4D(changed).list()
+    assert "1 sequences have frames and intensity codes but no occurrence file: F001/T1" in listing.found
+    assert listing.rows.filter(sequence="F001/T1")["au12"].null_count() == 4
 
 
 def test_empty_code_file_is_reported(changed: Path) -> None:
@@ -343,6 +350,7 @@ def test_codes_without_frames(changed: Path) -> None:
         ("AU_OCC/F001_T1.csv", "\r\n98,", "\r\n98,2", r"F001_T1\.csv', column 1, holds the unknown code '2\d'; known"),
         ("AU_OCC/F001_T1.csv", "\r\n98,", "\r\nx98,", r"F001_T1\.csv' has 'x98' where a frame number belongs"),
         ("AU_OCC/F001_T1.csv", "\r\n98,", "\r\n99,", r"F001_T1\.csv' codes frame 99 twice; remove one of the lines"),
+        ("AU_OCC/F001_T1.csv", "\r\n98,", "\r\n98,0,1,1\r\n98,", r"line 2 of '.*F001_T1\.csv' has 4 cells"),
         ("AU_OCC/F001_T1.csv", "\r\n98,", "\r\n98,0,", r"F001_T1\.csv' is no table of comma-separated codes"),
         (
             "AU_INT/AU12/F001_T1_AU12.csv",
@@ -350,7 +358,7 @@ def test_codes_without_frames(changed: Path) -> None:
             "98,6",
             r"F001_T1_AU12\.csv', intensity of AU 12, holds the unknown code",
         ),
-        ("AU_INT/AU12/F001_T1_AU12.csv", "98,", "98,1,", r"F001_T1_AU12\.csv' (has 3 columns|is no table)"),
+        ("AU_INT/AU12/F001_T1_AU12.csv", "98,", "98,1,", r"F001_T1_AU12\.csv' (has 2 cells|has 3 columns|is no table)"),
     ],
 )
 def test_bad_code_files_are_named(changed: Path, file: str, old: str, new: str, message: str) -> None:

@@ -183,6 +183,17 @@ def test_first_frame_that_contradicts_the_names(tmp_path: Path, faces: Faces) ->
         DISFA(tmp_path, first_frame="1").list()
 
 
+def test_frames_from_0_whose_first_is_missing(tmp_path: Path, faces: Faces) -> None:
+    fake.build_frames(tmp_path, faces, "0.png")
+    for file in tmp_path.rglob("0.png"):
+        file.unlink()
+    with pytest.raises(FauError, match=r"of SN001 have numbers 1 to 4, its codes 1 to 5: .*--first-frame 0 or 1"):
+        DISFA(tmp_path).list()
+    listing = DISFA(tmp_path, first_frame="0").list()
+    assert listing.rows["path"][0].endswith("SN001/1.png")
+    assert listing.rows["id"][0] == "SN001/2"
+
+
 def test_first_frame_that_cannot_be_told(tmp_path: Path, faces: Faces) -> None:
     fake.build_frames(tmp_path, faces, "0.png")
     (tmp_path / "Images" / "SN029" / "0.png").unlink()
@@ -331,6 +342,15 @@ def test_bad_code_files_are_named(changed: Path, old: str, new: str, message: st
 def test_foreign_action_unit(changed: Path) -> None:
     fake.write(changed / "ActionUnit_Labels" / "SN001" / "SN001_au7.txt", b"1,0\n")
     with pytest.raises(FauError, match=r"SN001_au7\.txt' codes AU 7, which DISFA does not; move it out"):
+        DISFA(changed).list()
+
+
+def test_a_line_that_was_cut_off_is_named(changed: Path) -> None:
+    path = next(changed.rglob("SN001_au12.txt"))
+    text = path.read_text().rstrip()
+    path.unlink()
+    path.write_text(text.rpartition(",")[0])
+    with pytest.raises(FauError, match=r"line 5 of '.*SN001_au12\.txt' has 1 cells, its first line 2"):
         DISFA(changed).list()
 
 

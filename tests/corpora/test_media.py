@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import errno
 import io
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+from fau.corpora.imagefolder import ImageFolder
 from fau.corpora.media import NO_FILE, NO_FRAME, Picture, is_video, read_image, read_pictures
+from fau.corpora.table import Table
 from fau.corpora.tree import Tree
 from fau.errors import FauError
 
@@ -173,6 +176,32 @@ def test_images_are_read_by_content(ending: str) -> None:
     picture = read_image(content)
     assert picture.image is not None and picture.image.flags.c_contiguous and picture.image.dtype == np.uint8
     assert picture.image.shape == (20, 30, 3) and np.abs(picture.image.astype(int) - image).max() < 12
+
+
+def exif(jpeg: bytes, orientation: int) -> bytes:
+    """Give a JPEG an EXIF orientation."""
+    tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff + jpeg[2:]
+
+
+def test_exif_turns_a_picture_only_where_nothing_counts_its_pixels(tmp_path: Path) -> None:
+    image = np.zeros((16, 32, 3), np.uint8)
+    image[:8] = 200
+    (tmp_path / "happy").mkdir()
+    content = exif(cv2.imencode(".jpg", image)[1].tobytes(), 3)  # upside down
+    (tmp_path / "happy" / "1.jpg").write_bytes(content)
+    (stored,) = read(tmp_path, "happy/1.jpg", [None])
+    assert stored.image is not None and stored.image[0].min() > 150 > stored.image[-1].max()
+    corpus = ImageFolder(tmp_path)
+    (turned,) = corpus.pictures(corpus.list().rows)
+    assert turned.image is not None and np.array_equal(turned.image, stored.image[::-1, ::-1])
+    table = tmp_path / "labels.csv"
+    for columns, wanted in (("", turned), (",face_x,face_y,face_w,face_h", stored)):
+        cells = ",1,1,9,9" if columns else ""
+        table.write_text(f"path,expression{columns}\nhappy/1.jpg,happy{cells}\n")
+        reader = Table(tmp_path)
+        (picture,) = reader.pictures(reader.list().rows)
+        assert picture.image is not None and wanted.image is not None and np.array_equal(picture.image, wanted.image)
 
 
 def test_grey_and_alpha() -> None:

@@ -19,7 +19,7 @@ from trees import table as fake
 from fau.corpora import naming
 from fau.corpora.columns import columns_of
 from fau.corpora.losses import DUPLICATE, NO_IMAGE, NOT_A_FACE, NOT_ANNOTATED, NOT_CODED
-from fau.corpora.paths import checked
+from fau.corpora.paths import checked, respelled
 from fau.corpora.table import Table
 from fau.corpora.tree import inside, natural
 from fau.errors import FauError
@@ -243,6 +243,10 @@ def test_parquet_is_as_csv(owners: Path, tmp_path: Path) -> None:
     [
         ("path,au99,au1\na.jpg,1,1\n", "column 'au99' of table.csv is of no action unit.*--ignore au99"),
         ("path,au1,AU01\na.jpg,1,1\n", "columns 'au1' and 'AU01' of table.csv are both of AU1"),
+        ("path,au1,au1\na.jpg,1,0\n", "table.csv has two columns 'au1'; .*--ignore au1_duplicated_0"),
+        ("path,AU1,au1\na.jpg,1,0\n", "table.csv has two columns 'AU1'; .*--ignore au1"),
+        ("path,au1\n", "table.csv holds no rows, only the names of columns"),
+        ("path,au1,au2\na.jpg,1,1\n\nb.jpg,1\n", "line 4 of table.csv has 2 cells where there are 3 columns"),
         ("path,au1\na.jpg,7\n", "column au1 of table.csv holds 7, which is not from 0 to 5"),
         ("path,au1_c\na.jpg,2\n", "column au1_c of table.csv holds 2, which is not 0 or 1"),
         ("path,au1\na.jpg,yes\n", "column 'au1' of table.csv holds 'yes', which is no number"),
@@ -254,7 +258,8 @@ def test_parquet_is_as_csv(owners: Path, tmp_path: Path) -> None:
         ("path,age\na.jpg,31\n", "has no column of labels.* among path, age"),
         ("age,au1\n31,1\n", "has no column of paths"),
         ("path,au1\n../a.jpg,1\n", "'../a.jpg', which is no path inside its folder"),
-        ("path,au1\n/etc/a.jpg,1\n", "'/etc/a.jpg', which is no path inside its folder"),
+        ("path,au1\n/etc/a.jpg,1\n", "'/etc/a.jpg', which is no path inside its folder; .*such as --strip '/etc/'"),
+        ("path,au1\nC:\\x\\a.jpg,1\n", "no path inside its folder; .*such as --strip 'C:.x.'"),
         ("path,au1\nx\\..\\..\\a.jpg,1\n", "no path inside its folder"),
         ("path,au1\n,1\n", "no path inside its folder"),
         ("path,au1\nnone.jpg,1\n", "none of the 1 files that table.csv names is there"),
@@ -304,6 +309,51 @@ def test_what_spreadsheets_leave_in_a_csv(tmp_path: Path, faces: Faces) -> None:
     assert list(rows.select("id", "au01", "expression").iter_rows()) == [("ä b,c.jpg", 1, "happiness")]
 
 
+def test_blanks_around_a_text_do_not_count(tmp_path: Path, faces: Faces) -> None:
+    text = "path,subject,sequence,au1\na.jpg,p1,s,1\nb.jpg,p1 , s,0\nc.jpg, ,,0\n"
+    listing = Table(_write(tmp_path, text, faces, ("a.jpg", "b.jpg", "c.jpg"))).list()
+    assert listing.rows["subject"].to_list() == ["p1", "p1", None]
+    assert listing.rows["sequence"].to_list() == ["s", "s", None]
+    assert listing.found[-2].startswith("1 rows have a blank subject: ")
+
+
+def test_subjects_that_may_be_one_are_named(tmp_path: Path, faces: Faces) -> None:
+    text = "path,subject,au1\na.jpg,P1,1\nb.jpg,p 01,0\nc.jpg,1,0\nd.jpg,01,0\ne.jpg,1.0,0\nf.jpg,10,0\n"
+    listing = Table(_write(tmp_path, text, faces, tuple(f"{name}.jpg" for name in "abcdef"))).list()
+    assert any("'01' and '1' and '1.0'; 'P1' and 'p 01'; correct" in sentence for sentence in listing.found)
+    assert naming.alike(pl.Series(["p1", "p10", "p100", "p2", "0", "00x", "1.50", None])) == []
+
+
+def test_blank_words_are_no_expression(tmp_path: Path, faces: Faces) -> None:
+    text = "path,expression,split,au1\n" + "".join(
+        f"{i}.jpg,{word},{word},1\n" for i, word in enumerate(("NA", "nan", "None", "N/A"))
+    )
+    rows = Table(_write(tmp_path, text, faces, tuple(f"{i}.jpg" for i in range(4)))).list().rows
+    assert rows["expression"].null_count() == rows["split"].null_count() == len(rows) == 4
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_other_encodings(tmp_path: Path, faces: Faces, encoding: str, packed: bool) -> None:
+    root = _write(tmp_path / "t", "", faces)
+    text = "path,subject,au1\na.jpg,Jürgen,1\nb.jpg,Jörgen,0\n"
+    (root / "table.csv").write_bytes(text.encode(encoding))
+    if packed:
+        root = Path(shutil.make_archive(str(tmp_path / "all"), "zip", root))
+    listing = Table(root).list()
+    assert set(listing.rows["subject"]) == {"Jürgen", "Jörgen"}
+    assert (f"table.csv is no UTF-8 and was read as {encoding}" in listing.found) == (encoding != "utf-8-sig")
+
+
+def test_an_ending_in_another_case_is_found(tmp_path: Path, faces: Faces) -> None:
+    root = _write(tmp_path, "path,au1\nx/a.jpg,1\nx/b.PNG,0\n", faces, ("pictures/x/a.JPG", "pictures/x/b.png"))
+    listing = Table(root).list()
+    assert listing.rows["path"].to_list() == ["pictures/x/a.JPG", "pictures/x/b.png"]
+    assert listing.losses.counts == {}
+    paths, there = pl.Series(["a.jpg", "b.jpg", "c.jpg"]), pl.Series(["a.JPG", "b.JPG", "b.Jpg", "c.jpg", "c.JPG"])
+    assert respelled(paths, there).to_list() == ["a.JPG", "b.jpg", "c.jpg"]
+
+
 def test_a_table_in_an_archive(owners: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "all"), "zip", owners)
     corpus = Table(Path(archive))
@@ -332,6 +382,8 @@ def test_bad_options_are_refused(owners: Path, tmp_path: Path) -> None:
         ({"classes": "happy,bored"}, "option classes names 'bored'"),
         ({"classes": "1=happy,1=sad"}, "gives code '1' twice"),
         ({"missing": "x"}, "option missing is 'x'"),
+        ({"threshold": 0}, "option threshold is 0; choose an intensity from 1 to 5"),
+        ({"threshold": 6}, "option threshold is 6"),
     ):
         with pytest.raises(FauError, match=message):
             Table(owners, **options)  # type: ignore[arg-type]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zipfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fau.corpora.identify import identify
+from fau.corpora.paths import listed
 from fau.corpora.tree import Tree, inside, join, natural
 from fau.errors import FauError
+
+AU_OCC = ("F001_T10.csv", "F001_T2.csv", "notes.txt")
 
 
 @pytest.fixture
@@ -19,7 +25,7 @@ def root(tmp_path: Path) -> Path:
     """A folder with loose files and an archive."""
     root = tmp_path / "raw"
     (root / "AU_OCC").mkdir(parents=True)
-    for name in ("F001_T10.csv", "F001_T2.csv", "notes.txt"):
+    for name in AU_OCC:
         (root / "AU_OCC" / name).write_text(name)
     with zipfile.ZipFile(root / "F001.zip", "w") as archive:
         archive.writestr("F001/T1/10.jpg", b"ten")
@@ -102,6 +108,53 @@ def test_what_is_no_delivery_is_said(root: Path, tmp_path: Path) -> None:
         Tree(root).folder("F001.zip/F009")
     with pytest.raises(FauError, match="cannot be read"):
         Tree(root).read("AU_OCC/none.csv")
+
+
+def test_leftovers_of_desktops_are_not_there(root: Path) -> None:
+    before = list(Tree(root).walk())
+    junk = (
+        "._F001.zip",
+        "AU_OCC/._F001_T2.csv",
+        ".DS_Store",
+        "AU_OCC/Thumbs.db",
+        "Desktop.ini",
+        "__MACOSX/happy/1.jpg",
+    )
+    with zipfile.ZipFile(root / "F001.zip", "a") as archive:
+        for name in junk:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(b"\0\5\x16\7")
+            archive.writestr(f"F001/T1/{name}", b"\0\5\x16\7")
+            archive.writestr(name, b"\0\5\x16\7")
+    tree = Tree(root)
+    assert list(tree.walk()) == before
+    assert sorted(listed(tree, pl.Series(["AU_OCC/x.csv"]))) == sorted(f"AU_OCC/{name}" for name in AU_OCC)
+    assert not any("._" in path for match in identify(tree) for _, path in match.found)
+
+
+def test_names_that_are_not_utf_8(root: Path) -> None:
+    raw = os.fsencode(root)
+    for place in (b"/caf\xe9.jpg", b"/AU_OCC/\xff.jpg"):
+        Path(os.fsdecode(raw + place)).write_bytes(place)
+    Path(os.fsdecode(raw + b"/\xe9")).mkdir()
+    Path(os.fsdecode(raw + b"/\xe9/1.jpg")).write_bytes(b"1")
+    tree = Tree(root)
+    paths = [path for path in tree.find("*.jpg") if ".zip" not in path]
+    assert [tree.read(path) for path in paths] == [b"/caf\xe9.jpg", b"/AU_OCC/\xff.jpg", b"1"]
+    assert all(path.encode() and tree.is_file(path) and tree.on_disk(path) for path in paths)
+    assert set(listed(tree, pl.Series(paths))) >= set(paths)
+    with zipfile.ZipFile(root / "b.zip", "w") as archive:
+        archive.writestr("é", b"")
+    (root / "b.zip").write_bytes((root / "b.zip").read_bytes().replace("é".encode(), b"\xe9\xe9"))
+    with pytest.raises(FauError, match=r"the archive '.*b\.zip' cannot be read"):
+        tree.folder("b.zip")
+
+
+@pytest.mark.parametrize(("name", "target"), [("link.zip", "link.zip"), ("link", "link"), ("gone.zip", "nowhere.zip")])
+def test_a_link_to_nothing_is_named(root: Path, name: str, target: str) -> None:
+    (root / name).symlink_to(root / target)
+    with pytest.raises(FauError, match=rf"/{name}' cannot be read: "):
+        list(Tree(root).walk())
 
 
 def test_a_damaged_member_is_said(root: Path) -> None:

@@ -21,12 +21,13 @@ import fau.crops.jobs
 import fau.crops.prepare
 import fau.crops.work
 import fau.crops.writer
+from fau.corpora.base import Corpus, Listing
 from fau.corpora.losses import Losses
 from fau.corpora.tree import Tree
 from fau.crops.align import Alignment, move, warp
 from fau.crops.prepare import Report, Settings, prepare
 from fau.crops.store import CropSet, check
-from fau.crops.writer import ArrayFile
+from fau.crops.writer import ArrayFile, CropSetWriter
 from fau.errors import FauError
 
 RESIZE = Settings(size=24, align="resize", landmarks="none")
@@ -193,8 +194,17 @@ def test_other_rows_are_refused(root: Path, tmp_path: Path) -> None:
         prepare(Toy(root, stop_at=3), tmp_path / "out", RESIZE, 0)
     with (root / "labels.csv").open("a") as file:
         file.write("S3/B/010.png,1\n")
-    with pytest.raises(FauError, match="rows was"):
+    with pytest.raises(FauError, match=r"the corpus's files or labels changed since .*partial' was begun; remove that"):
         prepare(Toy(root), tmp_path / "out", RESIZE, 0)
+
+
+def test_another_size_is_said_without_what_follows_from_it(root: Path, tmp_path: Path) -> None:
+    settings = Settings(size=24, align="canonical", landmarks="corpus")
+    with pytest.raises(KeyboardInterrupt):
+        prepare(Toy(root, stop_at=3), tmp_path / "out", settings, 0)
+    with pytest.raises(FauError, match="size was 24, is 32") as caught:
+        prepare(Toy(root), tmp_path / "out", replace(settings, size=32), 0)
+    assert "template" not in str(caught.value) and "[" not in str(caught.value)
 
 
 def test_the_name_may_change_on_the_way(root: Path, tmp_path: Path) -> None:
@@ -237,6 +247,44 @@ def test_out_exists(root: Path, tmp_path: Path) -> None:
 
 def test_out_lies_in_the_corpus(root: Path) -> None:
     refused(root, root / "out", RESIZE, "lies inside '.*raw'; choose a folder outside the corpus's own")
+
+
+def test_out_is_a_link_to_nothing_or_lies_in_a_crop_set(root: Path, tmp_path: Path, whole: dict[str, bytes]) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    refused(root, tmp_path / "link", RESIZE, "link' exists already")
+    refused(root, tmp_path / "whole" / "deep" / "out", RESIZE, "out' lies inside the crop set '.*whole'; choose")
+    for out, sentence in (("link", "exists already"), ("whole/out", "lies inside the crop set")):
+        with pytest.raises(FauError, match=sentence):
+            CropSetWriter(tmp_path / out, CropSet.open(tmp_path / "whole").info)
+
+
+class _Plain(Toy):
+    """A corpus that never gives landmarks, and must not be asked for its rows."""
+
+    landmarks = Corpus.landmarks
+    landmark_set = "none"
+
+    def list(self) -> Listing:
+        raise AssertionError("it was listed")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"align": "resize", "margin": 0.5}, "has no margin"),
+        ({"margin": 0.5}, "has no margin"),
+        ({"landmarks": "corpus"}, "has no landmarks"),
+        ({"landmarks": "none"}, "cannot do without landmarks here"),
+        ({"landmarks": "mediapipe"}, "model 'no.task' does not exist"),
+        ({"landmarks": "auto"}, "model 'no.task' does not exist"),
+        ({"align": "resize", "model": Path("no.task")}, "model 'no.task' does not exist"),
+    ],
+)
+def test_what_never_works_is_refused_before_the_listing(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], sentence: str
+) -> None:
+    monkeypatch.setenv("FAU_FACE_MODEL", "no.task")
+    refused(root, tmp_path / "out", Settings(**change), sentence, _Plain(root))
 
 
 def test_a_disk_that_is_too_small(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
