@@ -31,7 +31,7 @@ report: $(READY) ## Compare the runs made so far
 	$(BIN)/fau-report runs
 
 test: $(READY) ## Run the quick tests (5 minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
 
 test-slow: $(READY) ## Run the others: real processes, DDP, browser (30 minutes on two cores)
 	$(BIN)/python -m pytest -m slow
