@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fau.errors import FauError
-from fau.nets.megraphau_weights import _UNREADABLE, _chosen, _faults, _listed
+from fau.nets.weight_files import listed, misfits, network_part, read_state, tested_checkpoint
 
 # The authors save a file for each part, `<part>_<epoch>.pth`.
 PARTS = ("region_learning", "align_net", "local_attention_refine", "local_au_net", "global_au_feat", "au_net")
@@ -92,25 +92,10 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
             files = sorted(path.glob(f"{part}_*.pth"))
             if len(files) != 1:
                 raise FauError(f"'{path}' holds {len(files)} files {part}_*.pth; leave in it one epoch of each part")
-            state |= {f"{part}.{key.removeprefix('module.')}": value for key, value in _read(files[0]).items()}
+            state |= {f"{part}.{key.removeprefix('module.')}": value for key, value in read_state(files[0]).items()}
         return from_authors(state)
-    state = _read(_chosen(path) if path.is_dir() else path)
-    if any(key.startswith("net.") for key in state):  # a training module of ours
-        return {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
-    return state
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    if not file.is_file():
-        raise FauError(f"the weight file '{file}' does not exist; name a folder of the authors' files or of a run")
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise FauError(f"'{file}' cannot be read as weights; give a checkpoint that holds tensors alone") from error
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise FauError(f"'{file}' holds no state dict; give a checkpoint of the authors or of a run")
-    return dict(state)
+    state = read_state(tested_checkpoint(path) if path.is_dir() else path)
+    return network_part(state) or state
 
 
 def load_weights(net: nn.Module, path: Path | str) -> None:
@@ -120,7 +105,7 @@ def load_weights(net: nn.Module, path: Path | str) -> None:
         FauError: If some are lacking, others are there, or they have other shapes; they are listed.
     """
     state = read_weights(path)
-    faults = _faults(state, net.state_dict())
+    faults = misfits(state, net.state_dict())
     if faults:
-        raise FauError(f"{len(faults)} weights of '{path}' do not fit this JAA-Net: {_listed(faults)}")
+        raise FauError(f"{len(faults)} weights of '{path}' do not fit this JAA-Net: {listed(faults)}")
     net.load_state_dict(state)

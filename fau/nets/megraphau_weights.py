@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 import re
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,12 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fau.errors import FauError
+from fau.nets.weight_files import listed, misfits, network_part, read_state, tested_checkpoint
 
-# What torch raises for a file that is none of its own.
-_UNREADABLE = (
-    *(OSError, RuntimeError, EOFError, pickle.UnpicklingError, struct.error),
-    *(AttributeError, IndexError, KeyError, TypeError, ValueError),
-)
 _RENAMED = {
     "global_linear.fc": "project.linear",
     "global_linear.bn": "project.norm",
@@ -103,32 +96,13 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
         FauError: If there is no such file, or it holds no weights.
     """
     path = Path(path)
-    file = _chosen(path) if path.is_dir() else path
-    if not file.is_file():
-        raise FauError(f"the weight file '{file}' does not exist; name a checkpoint, or a folder of a finished run")
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise FauError(f"'{file}' cannot be read as weights; give a checkpoint that holds tensors alone") from error
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise FauError(f"'{file}' holds no state dict; give a checkpoint of the authors or of a run")
-    if any(key.startswith("net.") for key in state):  # a training module of ours
-        return {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
+    state = read_state(tested_checkpoint(path) if path.is_dir() else path)
+    ours = network_part(state)
+    if ours is not None:
+        return ours
     if any(key.startswith("trunk.") for key in state):  # a network of ours
-        return dict(state)
+        return state
     return from_authors(state)
-
-
-def _chosen(run: Path) -> Path:
-    """Return the checkpoint that a run was tested with."""
-    try:
-        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FauError(f"'{run}' is no folder of a run: its run.json cannot be read; name a run or a file") from error
-    if record.get("status") != "done":
-        raise FauError(f"the run '{run}' is not done; finish it before its weights are used")
-    return run / "checkpoints" / ("last.ckpt" if record.get("selection") == "last" else "best.ckpt")
 
 
 def load_weights(net: nn.Module, path: Path | str, stage: int) -> None:
@@ -139,12 +113,12 @@ def load_weights(net: nn.Module, path: Path | str, stage: int) -> None:
     """
     state = read_weights(path)
     own = net.state_dict()
-    faults = _faults(state, own)
+    faults = misfits(state, own)
     if faults:
         other = 2 if "edges.project.weight" in state else 1 if "graph.own.weight" in state else stage
         hint = f"; it is of stage {other}" if other != stage else ""
         raise FauError(
-            f"{len(faults)} weights of '{path}' do not fit stage {stage} of ME-GraphAU{hint}: {_listed(faults)}"
+            f"{len(faults)} weights of '{path}' do not fit stage {stage} of ME-GraphAU{hint}: {listed(faults)}"
         )
     net.load_state_dict(state)
 
@@ -162,9 +136,9 @@ def start_from_stage1(net: nn.Module, path: Path | str) -> list[str]:
     """
     state = {key: value for key, value in read_weights(path).items() if not key.startswith("graph.")}
     own = {key: value for key, value in net.state_dict().items() if key.split(".")[0] in _SHARED}
-    faults = _faults(state, own)
+    faults = misfits(state, own)
     if faults:
-        raise FauError(f"'{path}' is no stage 1 of this network: {_listed(faults)}")
+        raise FauError(f"'{path}' is no stage 1 of this network: {listed(faults)}")
     net.load_state_dict(state, strict=False)
     names = [name for name, _ in net.named_parameters()]
     return [
@@ -173,18 +147,3 @@ def start_from_stage1(net: nn.Module, path: Path | str) -> list[str]:
 
 
 _SHARED = ("trunk", "project", "features", "classify")
-
-
-def _faults(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
-    shapes = [
-        f"{key} is {list(state[key].shape)} and not {list(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    lacking = [f"{key} is lacking" for key in own if key not in state]
-    return shapes + lacking + [f"{key} has no place" for key in state if key not in own]
-
-
-def _listed(faults: list[str], limit: int = 60) -> str:
-    rest = f"; and {len(faults) - limit} more" if len(faults) > limit else ""
-    return "; ".join(faults[:limit]) + rest
