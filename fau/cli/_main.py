@@ -50,7 +50,7 @@ def guarded(program: str, body: Callable[[], int]) -> int:
         return EXIT_INTERRUPTED
     except SystemExit as error:
         if error.code == EXIT_TERMINATED:
-            print(f"{program}: terminated; the same command goes on from here", file=sys.stderr)
+            print(f"{program}: terminated; give the same command again", file=sys.stderr)
         raise
     except BrokenPipeError:
         # The reader, such as `head`, went away; there is nobody left to tell.

@@ -17,8 +17,7 @@ from fau.corpora.lists import (
     Dataset,
     Pair,
     choose_dataset,
-    join_lists,
-    list_images,
+    join_pictures,
     read_lines,
     read_pairs,
     read_paths,
@@ -110,12 +109,7 @@ class JAANet(Corpus):
             found.append(f"{len(points)} of {len(pairs)} lists have landmarks")
         losses = Losses()
         self._pictures, folder = image_folder(self.tree, self.images, (_CROPS,) if self.aligned else (_FRAMES,))
-        rows = join_lists(list_images(self._pictures, folder, dataset, losses), labels, dataset, losses)
-        if not len(rows):
-            raise FauError(
-                f"none of the frames in '{pairs[0].paths}' and the other lists is under "
-                f"'{self._pictures.root / folder}'; say with --images where the pictures are"
-            )
+        rows = join_pictures(self._pictures, folder, labels, dataset, pairs[0].paths, losses)
         return Listing(to_rows(rows, self.aus), losses, found + said)
 
     def pictures(self, rows: pl.DataFrame) -> Iterator[Picture]:

@@ -247,3 +247,20 @@ def join_lists(images: pl.DataFrame, labels: pl.DataFrame, dataset: Dataset, los
     joined = joined.filter(~blank)
     order = {name: i for i, name in enumerate(sorted(joined["sequence"].unique(), key=natural))}
     return joined.sort(pl.col("sequence").replace_strict(order, return_dtype=pl.Int64), "frame")
+
+
+def join_pictures(
+    pictures: Tree, folder: str, labels: pl.DataFrame, dataset: Dataset, first: str, losses: Losses
+) -> pl.DataFrame:
+    """Return the pictures of a folder with their labels.
+
+    Raises:
+        FauError: If none of the frames that the lists name is there.
+    """
+    rows = join_lists(list_images(pictures, folder, dataset, losses), labels, dataset, losses)
+    if not len(rows):
+        raise FauError(
+            f"none of the frames in '{first}' and the other lists is under '{pictures.root / folder}'; say with "
+            "--images where the pictures are"
+        )
+    return rows

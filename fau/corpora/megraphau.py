@@ -11,7 +11,7 @@ import polars as pl
 
 from fau.corpora.base import Corpus, Listing, Sign, to_rows
 from fau.corpora.folders import image_folder, levels
-from fau.corpora.lists import Dataset, Pair, choose_dataset, join_lists, list_images, read_pairs
+from fau.corpora.lists import Dataset, Pair, choose_dataset, join_pictures, read_pairs
 from fau.corpora.losses import Losses
 from fau.corpora.media import Picture, read_pictures
 from fau.corpora.tree import Tree, join
@@ -69,12 +69,7 @@ class MEGraphAU(Corpus):
         labels, said = read_pairs(self.tree, pairs, dataset)
         losses = Losses()
         self._pictures, folder = _image_folder(self.tree, self.images, pairs[0].paths)
-        rows = join_lists(list_images(self._pictures, folder, dataset, losses), labels, dataset, losses)
-        if not len(rows):
-            raise FauError(
-                f"none of the frames in '{pairs[0].paths}' and the other lists is under "
-                f"'{self._pictures.root / folder}'; say with --images where the pictures are"
-            )
+        rows = join_pictures(self._pictures, folder, labels, dataset, pairs[0].paths, losses)
         return Listing(to_rows(rows, self.aus), losses, found + said)
 
     def pictures(self, rows: pl.DataFrame) -> Iterator[Picture]:
