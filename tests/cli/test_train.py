@@ -191,10 +191,17 @@ def _terminate(*args: object) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize(("stop", "status"), [(_interrupt, 130), (_terminate, 143)])
+@pytest.mark.parametrize(
+    ("stop", "status", "sentence"),
+    [
+        (_interrupt, 130, "interrupted; the same command goes on from here"),
+        (_terminate, 143, "terminated; give the same command again"),
+    ],
+)
 def test_a_run_stopped_while_it_is_tested_says_so(
     stop: Callable[..., None],
     status: int,
+    sentence: str,
     tiny_args: list[str],
     tmp_path: Path,
     only_run: OnlyRun,
@@ -211,7 +218,7 @@ def test_a_run_stopped_while_it_is_tested_says_so(
     finally:
         signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
     assert ended == status
-    assert capsys.readouterr().err.endswith("; the same command goes on from here\n")
+    assert capsys.readouterr().err.endswith(f"{sentence}\n")
     run = RunDirectory(only_run(tmp_path)[0])
     assert run.status == "interrupted"
     if status == 130:  # and then loses its checkpoint
