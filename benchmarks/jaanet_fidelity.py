@@ -9,7 +9,6 @@ parameters are moved from their start; landmarks are put over the image and beyo
 
 from __future__ import annotations
 
-import argparse
 import copy
 import os
 from itertools import product
@@ -18,8 +17,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from compared import LIMITS, fidelity_table, parser, relative, verdict, worst
 from jaanet_official import Given, Official, load, losses, renamed, training_loss
-from megraphau_fidelity import LIMITS, relative, worst
 from megraphau_official import commit, perturb
 from torch import Tensor
 
@@ -109,24 +108,17 @@ def map_difference(checkout: Path, aus: int, dtype: torch.dtype, faces: int = 60
 
 def main() -> None:
     """Compare and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkout", type=Path, help="folder of the authors' repository")
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "jaanet_fidelity.md")
-    arguments = parser.parse_args()
-    lines, beyond = [], []
+    made = parser(__doc__.splitlines()[0], "jaanet_fidelity.md")
+    made.add_argument("--batch", type=int, default=2)
+    arguments = made.parse_args()
+    found = []
     maps = {dtype: max(map_difference(arguments.checkout, aus, dtype) for aus in PUBLISHED) for dtype in LIMITS}
-    beyond += [f"maps of random landmarks: {found:.1e}" for dtype, found in maps.items() if found > LIMITS[dtype]]
+    beyond = [f"maps of random landmarks: {apart:.1e}" for dtype, apart in maps.items() if apart > LIMITS[dtype]]
     # the AUs of BP4D, DISFA and GFT
     for version, aus, dtype, train in product((1, 2), (12, 8, 10), LIMITS, (False, True)):
-        found = compare(arguments.checkout, version, aus, dtype, train, arguments.batch)
-        name = f"{version} | {aus} | {str(dtype)[6:]} | {'train' if train else 'eval'}"
-        cells = [f"{found[key]:.1e}" if key in found else "" for key in COLUMNS]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
-        held = [key for key in found if dtype == torch.float64 or not key.startswith("gradients")]
-        beyond += [f"{name}: {key} {found[key]:.1e}" for key in held if found[key] > LIMITS[dtype]]
-    verdict = "All are within these limits." if not beyond else "Beyond these limits: " + "; ".join(beyond) + "."
+        differences = compare(arguments.checkout, version, aus, dtype, train, arguments.batch)
+        found.append(([str(version), str(aus), str(dtype)[6:], "train" if train else "eval"], dtype, differences))
+        print(*found[-1][0], *(f"{key} {value:.1e}" for key, value in differences.items()), flush=True)
     arguments.out.write_text(
         f"""# JAA-Net: ours beside the authors'
 
@@ -137,7 +129,7 @@ Loss: all of the training script's, with weights of AUs and its Dice over the ba
 
 Limits: 1e-5 in float32 and 1e-9 in float64 for outputs, maps, losses and running statistics, 1e-9 for gradients in
 float64. Gradients in float32 are shown without a limit: rounding alone can put a ReLU on its other side, in either
-code. {verdict}
+code. {verdict(found, beyond)}
 
 "gradients near 0" are those that the mathematics makes zero (biases before a batch norm): their rounding, relative to
 the largest gradient.
@@ -145,11 +137,8 @@ the largest gradient.
 Initial maps of 180 sets of random landmarks, beyond the borders and halfway between cells too, differ by at most
 {maps[torch.float32]:.1e} in float32 and {maps[torch.float64]:.1e} in float64: no cell is another.
 
-| version | AUs | precision | mode | {" | ".join(COLUMNS)} |
-|--:|--:|:--|:--|{"--:|" * len(COLUMNS)}
-"""
-        + "\n".join(lines)
-        + "\n",
+{fidelity_table(["version", "AUs", "precision", "mode"], COLUMNS, found)}
+""",
         encoding="utf-8",
     )
 

@@ -8,12 +8,11 @@ Small widths and images, float64. Weights are made by our names and laid out as 
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import torch
+from compared import parser
 from jaanet_official import Official, load, losses, renamed, training_loss
 from megraphau_golden import wave
 from megraphau_official import commit
@@ -39,7 +38,7 @@ def own_weights(aus: int, version: int) -> dict[str, Tensor]:
             made[key] = values * (2 / values[0].numel()) ** 0.5
         else:
             made[key] = (1 if key.endswith("weight") else 0) + 0.2 * values
-    made["landmarks.1.bias"] = SIZE / 2 + SIZE / 2 * wave(5, (98,))
+    made["landmark_head.1.bias"] = SIZE / 2 + SIZE / 2 * wave(5, (98,))
     return made
 
 
@@ -73,11 +72,7 @@ def digest(tensors: dict[str, Tensor]) -> dict[str, list[float]]:
 
 def main() -> None:
     """Run both versions in both modes and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkout", type=Path, help="folder of the authors' repository")
-    default = Path(__file__).parents[1] / "tests" / "nets" / "data" / "jaanet_golden.json"
-    parser.add_argument("--out", type=Path, default=default)
-    arguments = parser.parse_args()
+    arguments = parser(__doc__.splitlines()[0], "../../tests/nets/data/jaanet_golden.json").parse_args()
     torch.set_default_dtype(torch.float64)  # that of their maps
     module, functions = load(arguments.checkout), losses(arguments.checkout)
     source = f"ZhiwenShao/PyTorch-JAANet at commit {commit(arguments.checkout)}"

@@ -9,7 +9,6 @@ parameters are moved from their start, dropped paths are off.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import os
 from itertools import product
@@ -19,8 +18,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from compared import LIMITS, fidelity_table, parser, relative, verdict, worst
 from megraphau_official import TRUNKS, commit, load, loss_class, perturb
-from torch import Tensor
 from torch.nn import functional
 
 from fau.losses import edge_cross_entropy, weighted_asymmetric
@@ -29,20 +28,6 @@ from fau.nets.megraphau_weights import from_authors
 
 OURS = {1: MEGraphAUStage1, 2: MEGraphAUStage2}
 LAMBDA = 0.05
-LIMITS = {torch.float32: 1e-5, torch.float64: 1e-9}
-
-
-def relative(ours: Tensor, theirs: Tensor) -> float:
-    """Return max|a - b| / max|b|."""
-    ours, theirs = ours.detach(), theirs.detach()
-    return float((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max().clamp(min=1e-300))
-
-
-def worst(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
-    """Return the greatest relative difference over tensors of equal keys; scale: the greatest entry of each tensor."""
-    if set(ours) != set(theirs):
-        raise SystemExit(f"of one side alone: {sorted(set(ours) ^ set(theirs))[:4]}")
-    return max(relative(ours[key], theirs[key]) for key in theirs)
 
 
 def compare(
@@ -109,25 +94,18 @@ def compare(
 
 def main() -> None:
     """Compare and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkout", type=Path, help="folder of the authors' repository")
-    parser.add_argument("--trunks", nargs="+", default=["resnet18", "resnet50", "swin_tiny"], choices=sorted(TRUNKS))
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "megraphau_fidelity.md")
-    arguments = parser.parse_args()
+    made = parser(__doc__.splitlines()[0], "megraphau_fidelity.md")
+    made.add_argument("--trunks", nargs="+", default=list(TRUNKS), choices=sorted(TRUNKS))
+    made.add_argument("--batch", type=int, default=2)
+    arguments = made.parse_args()
     columns = ["scores", "edge logits", "loss", "gradients", "gradients near 0", "running statistics"]
-    lines, beyond = [], []
+    found = []
     # BP4D's AUs, DISFA's, and the outputs of OpenGraphAU
     networks = [(trunk, 12) for trunk in arguments.trunks] + [(arguments.trunks[0], aus) for aus in (8, 41)]
     for (trunk, aus), stage, dtype, train in product(networks, (1, 2), LIMITS, (False, True)):
-        found = compare(arguments.checkout, stage, trunk, aus, dtype, train, arguments.batch)
-        name = f"{trunk} | {aus} | {stage} | {str(dtype)[6:]} | {'train' if train else 'eval'}"
-        cells = [f"{found[key]:.1e}" if key in found else "" for key in columns]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
-        held = [key for key in found if dtype == torch.float64 or not key.startswith("gradients")]
-        beyond += [f"{name}: {key} {found[key]:.1e}" for key in held if found[key] > LIMITS[dtype]]
-    verdict = "All are within these limits." if not beyond else "Beyond these limits: " + "; ".join(beyond) + "."
+        differences = compare(arguments.checkout, stage, trunk, aus, dtype, train, arguments.batch)
+        found.append(([trunk, str(aus), str(stage), str(dtype)[6:], "train" if train else "eval"], dtype, differences))
+        print(*found[-1][0], *(f"{key} {value:.1e}" for key, value in differences.items()), flush=True)
     arguments.out.write_text(
         f"""# ME-GraphAU: ours beside the authors'
 
@@ -138,16 +116,13 @@ AUs, in stage 2 plus {LAMBDA} times the edge loss. With 41 outputs the network i
 
 Limits: 1e-5 in float32 and 1e-9 in float64 for outputs, losses and running statistics, 1e-9 for gradients in float64.
 Gradients in float32 are shown without a limit: rounding alone can put a ReLU on its other side, in either code.
-{verdict}
+{verdict(found)}
 
 "gradients near 0" are those that the mathematics makes zero (biases before a batch norm): their rounding, relative to
 the largest gradient.
 
-| trunk | AUs | stage | precision | mode | {" | ".join(columns)} |
-|:--|--:|--:|:--|:--|{"--:|" * len(columns)}
-"""
-        + "\n".join(lines)
-        + "\n",
+{fidelity_table(["trunk", "AUs", "stage", "precision", "mode"], columns, found)}
+""",
         encoding="utf-8",
     )
 

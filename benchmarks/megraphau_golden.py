@@ -8,12 +8,11 @@ The trunk is left out (timm's are checked in megraphau_fidelity.py): a map goes 
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import torch
+from compared import parser
 from megraphau_official import commit, load, loss_class
 from torch import Tensor, nn
 from torch.nn import functional
@@ -65,11 +64,7 @@ def digest(tensors: dict[str, Tensor]) -> dict[str, list[float]]:
 
 def main() -> None:
     """Run both stages in both modes and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkout", type=Path, help="folder of the authors' repository")
-    default = Path(__file__).parents[1] / "tests" / "nets" / "data" / "megraphau_golden.json"
-    parser.add_argument("--out", type=Path, default=default)
-    arguments = parser.parse_args()
+    arguments = parser(__doc__.splitlines()[0], "../../tests/nets/data/megraphau_golden.json").parse_args()
     stages = load(arguments.checkout)
     features = wave(7, (BATCH, IN, SIDE, SIDE))
     label = (torch.arange(BATCH * AUS).view(BATCH, AUS) % 3 == 0).double()

@@ -3,116 +3,164 @@
     git clone https://github.com/CVI-SZU/ME-GraphAU /tmp/ME-GraphAU
     python benchmarks/megraphau_speed.py /tmp/ME-GraphAU  # writes benchmarks/results/megraphau_speed.md
     python benchmarks/megraphau_speed.py /tmp/ME-GraphAU --device cuda --batch 64 --rounds 30 --out gpu.md
+    python benchmarks/megraphau_speed.py /tmp/ME-GraphAU --curves 200 --trunk resnet18 --size 96 --stages 2
+    python benchmarks/megraphau_speed.py /tmp/ME-GraphAU --curves 200 --device cuda --batch 64 --stages 2
 
 The settings take turns within each round, so that other load falls on all alike; a ratio is the median over rounds of
 the ratio to the shipped code in the same round. A step is forward, loss, backward and AdamW, on a batch that is there.
+With --curves each is trained from the same weights on the same batches instead, and the losses are compared
+(benchmarks/results/megraphau_curves.md).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from compared import (
+    CURVES_EXPLAINED,
+    MOVED,
+    SHIPPED,
+    SPEED_HEADS,
+    Case,
+    add_speed_options,
+    conditions,
+    curve_table,
+    learn,
+    measure,
+    move,
+    parser,
+    rows,
+)
 from megraphau_official import TRUNKS, commit, load, loss_class
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fau.hardware import describe_hardware
 from fau.losses import edge_cross_entropy, weighted_asymmetric
 from fau.nets.megraphau import MEGraphAUStage1, MEGraphAUStage2
 from fau.nets.megraphau_edges import EdgeFeatures
 from fau.nets.megraphau_weights import from_authors
 
+# Training images/s of one H100 at 800 TFLOP/s in bfloat16 and 3.35 TB/s if nothing were in the way, by stage: three
+# times the forward pass of ResNet-50 at 224 px, in stage 2 without the edge tensor.
+FLOORS = {1: 24_400.0, 2: 20_800.0}
 
-class Case:
-    """One network under one precision, with its optimiser and batch."""
 
-    def __init__(self, net: nn.Module, loss: Callable[[Any], Tensor], image: Tensor, bf16: bool) -> None:
-        self.net, self.loss, self.image, self.bf16 = net, loss, image, bf16
-        self.optimizer = torch.optim.AdamW(net.parameters(), lr=1e-5, weight_decay=5e-4)
+class Batch:
+    """Random images with labels, and both sides' losses for them."""
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.image.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext()
+    def __init__(self, arguments: argparse.Namespace, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        aus, size, device = arguments.aus, arguments.batch, torch.device(arguments.device)
+        self.image = torch.randn(size, 3, arguments.size, arguments.size).to(device)
+        self.label = torch.randint(0, 2, (size, aus)).to(self.image)
+        self.weight = (0.5 + torch.arange(aus) / aus).to(self.image)
+        self._mask = torch.ones_like(self.label, dtype=torch.bool)
+        self._relation = (2 * self.label.unsqueeze(2) + self.label.unsqueeze(1)).long().view(-1)
+        self._theirs = loss_class(arguments.checkout)(weight=self.weight)
 
-    def step(self) -> None:
-        """Train once."""
-        self.net.train()
-        self.optimizer.zero_grad()
-        with self._precision():
-            output = self.net(self.image)
-        self.loss(output).backward()
-        self.optimizer.step()
+    def theirs(self, output: Any) -> Tensor:
+        """Return the loss of their script."""
+        scores, edges = output if isinstance(output, tuple) else (output, None)
+        loss: Tensor = self._theirs(scores.to(self.label.dtype), self.label)
+        if edges is not None:
+            loss = loss + 0.05 * functional.cross_entropy(edges.to(self.label.dtype).view(-1, 4), self._relation)
+        return loss
 
-    def forward(self) -> None:
-        """Score once."""
-        self.net.eval()
-        with torch.no_grad(), self._precision():
-            self.net(self.image)
+    def ours(self, output: Any) -> Tensor:
+        """Return the same by our functions."""
+        loss = weighted_asymmetric(output.probability, self.label, self._mask, self.weight).mean()
+        if output.edge_logits is not None:
+            loss = loss + 0.05 * edge_cross_entropy(output.edge_logits, self.label, self._mask).mean()
+        return loss
+
+
+class Nets:
+    """Makes both sides' networks with equal weights."""
+
+    def __init__(self, arguments: argparse.Namespace, stage: int) -> None:
+        self._arguments, self._stage = arguments, stage
+        self._module = load(arguments.checkout)[stage]
+        torch.manual_seed(1)
+        self._weights = self._theirs().state_dict()
+
+    def _theirs(self) -> nn.Module:
+        arguments = self._arguments
+        dtype = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)  # they are made in no other
+        net: nn.Module = self._module.MEFARG(num_classes=arguments.aus, backbone=TRUNKS[arguments.trunk])
+        torch.set_default_dtype(dtype)
+        net = net.to(dtype)
+        if self._stage == 2:  # no buffers, so that .to() leaves them
+            gnn: Any = net.head.gnn
+            gnn.start, gnn.end = gnn.start.to(dtype), gnn.end.to(dtype)
+        return net
+
+    def shipped(self) -> nn.Module:
+        """Return theirs."""
+        net = self._theirs()
+        net.load_state_dict(self._weights)
+        return net.to(self._arguments.device)
+
+    def ours(self, last: bool = True, compiled: str | None = None) -> nn.Module:
+        """Return ours, compiled in a mode of ``torch.compile``."""
+        made = MEGraphAUStage1 if self._stage == 1 else MEGraphAUStage2
+        options = {"drop_path_rate": 0.0} if self._arguments.curves and "swin" in self._arguments.trunk else None
+        net = made(self._arguments.aus, trunk=self._arguments.trunk, input_size=self._arguments.size, options=options)
+        net.load_state_dict(from_authors(self._weights))
+        net.to(torch.get_default_dtype())
+        net.to(self._arguments.device, memory_format=torch.channels_last if last else torch.contiguous_format)  # type: ignore[call-overload]
+        if compiled:
+            net.compile(mode=compiled)
+        return net
 
 
 def cases(arguments: argparse.Namespace, stage: int) -> dict[str, Case]:
-    """Make the settings that take turns, with equal weights."""
-    device = torch.device(arguments.device)
-    torch.manual_seed(0)
-    aus, batch = arguments.aus, arguments.batch
-    image = torch.randn(batch, 3, 224, 224, device=device)
-    label = torch.randint(0, 2, (batch, aus), device=device).float()
-    weight = 0.5 + torch.rand(aus, device=device)
-    mask = torch.ones_like(label, dtype=torch.bool)
-    relation = (2 * label.unsqueeze(2) + label.unsqueeze(1)).long().view(-1)
-    shipped_loss = loss_class(arguments.checkout)(weight=weight)
-
-    def their_loss(output: Any) -> Tensor:
-        scores, edges = output if isinstance(output, tuple) else (output, None)
-        loss: Tensor = shipped_loss(scores.float(), label)
-        if edges is not None:
-            loss = loss + 0.05 * functional.cross_entropy(edges.float().view(-1, 4), relation)
-        return loss
-
-    def our_loss(output: Any) -> Tensor:
-        loss = weighted_asymmetric(output.probability, label, mask, weight).mean()
-        if output.edge_logits is not None:
-            loss = loss + 0.05 * edge_cross_entropy(output.edge_logits, label, mask).mean()
-        return loss
-
-    def theirs() -> nn.Module:
-        net: nn.Module = load(arguments.checkout)[stage].MEFARG(num_classes=aus, backbone=TRUNKS[arguments.trunk])
-        return net.to(device)
-
-    weights = {key: value.cpu() for key, value in theirs().state_dict().items()}
-
-    def ours(compiled: bool = False) -> nn.Module:
-        net = (MEGraphAUStage1 if stage == 1 else MEGraphAUStage2)(aus, trunk=arguments.trunk)
-        net.load_state_dict(from_authors(weights))
-        net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if compiled:
-            net.compile(mode="max-autotune-no-cudagraphs")
-        return net
-
-    def shipped() -> nn.Module:
-        net = theirs()
-        net.load_state_dict(weights)
-        return net
-
-    planes = image.contiguous(memory_format=torch.channels_last)
+    """Make the settings that take turns."""
+    nets, batch = Nets(arguments, stage), Batch(arguments)
+    planes = batch.image.contiguous(memory_format=torch.channels_last)
     made = {
-        "official as shipped, float32": Case(shipped(), their_loss, image, bf16=False),
-        "ours, float32, channels_last": Case(ours(), our_loss, planes, bf16=False),
-        "official in bf16": Case(shipped(), their_loss, image, bf16=True),
-        "ours, bf16, channels_last": Case(ours(), our_loss, planes, bf16=True),
+        SHIPPED: Case(nets.shipped(), batch.theirs, batch.image, bf16=False),
+        "ours, float32, channels_last": Case(nets.ours(), batch.ours, planes, bf16=False),
+        "official in bf16": Case(nets.shipped(), batch.theirs, batch.image, bf16=True),
+        "ours, bf16, channels_last": Case(nets.ours(), batch.ours, planes, bf16=True),
     }
     if arguments.device == "cuda":
-        made["ours, bf16, channels_last, compiled"] = Case(ours(compiled=True), our_loss, planes, bf16=True)
+        for name, mode in {"compiled": "max-autotune-no-cudagraphs", "CUDA graphs": "reduce-overhead"}.items():
+            made[f"ours, bf16, channels_last, {name}"] = Case(nets.ours(compiled=mode), batch.ours, planes, bf16=True)
     return made
+
+
+def curves(arguments: argparse.Namespace, stage: int) -> str:
+    """Train both from the same weights on the same batches and return the table of their losses."""
+
+    def adamw(parameters: Any) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(parameters, lr=1e-4, weight_decay=5e-4)
+
+    def trained(names: dict[str, tuple[bool, bool]]) -> dict[str, list[float]]:
+        nets, batches = Nets(arguments, stage), [Batch(arguments, seed) for seed in range(8)]
+        planes = batches[0].image.contiguous(memory_format=torch.channels_last)
+        made = {}
+        for name, (own, bf16) in names.items():
+            net, loss = (nets.ours(), batches[0].ours) if own else (nets.shipped(), batches[0].theirs)
+            if name == MOVED:
+                move(net)
+            made[name] = Case(net, loss, planes if own else batches[0].image, bf16, adamw)
+        return learn(made, batches, arguments.curves)
+
+    found = {}
+    if arguments.device == "cpu":
+        torch.set_default_dtype(torch.float64)
+        found |= trained({"official, float64": (False, False), "ours, float64": (True, False)})
+        torch.set_default_dtype(torch.float32)
+    found |= trained({SHIPPED: (False, False), MOVED: (False, False)})
+    found |= trained({"ours, float32, channels_last": (True, False), "official in bf16": (False, True)})
+    found |= trained({"ours, bf16, channels_last": (True, True)})
+    return curve_table(found)
 
 
 class _Edges(nn.Module):
@@ -145,85 +193,73 @@ def edge_cases(arguments: argparse.Namespace, aus: int, channels: int, batch: in
         return edges.float().square().sum()
 
     return {
-        "official as shipped, float32": Case(_Edges(theirs, features, tokens.clone(), True), loss, tokens, False),
+        SHIPPED: Case(_Edges(theirs, features, tokens.clone(), True), loss, tokens, False),
         "ours, float32": Case(_Edges(ours, kept, tokens.clone(), False), loss, tokens, False),
     }
 
 
-def measure(made: dict[str, Case], what: str, rounds: int, device: str) -> dict[str, list[float]]:
-    """Return seconds of each setting by round, after one round to warm up; processor seconds on a CPU."""
-    clock = time.perf_counter if device == "cuda" else time.process_time  # one thread: other load does not count
-    seconds: dict[str, list[float]] = {name: [] for name in made}
-    for turn in range(rounds + 1):
-        for name, case in made.items():
-            run = case.step if what == "training step" else case.forward
-            if device == "cuda":
-                torch.cuda.synchronize()
-            began = clock()
-            run()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if turn:
-                seconds[name].append(clock() - began)
-    return seconds
-
-
-def rows(title: str, seconds: dict[str, list[float]], batch: int) -> list[str]:
-    """Write lines of the table: median seconds, images a second, and the ratio within rounds with its quartiles."""
-    first = next(iter(seconds.values()))
-    lines = []
-    for name, values in seconds.items():
-        ratios = [a / b for a, b in zip(first, values, strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-        median = statistics.median(values)
-        ratio = "1" if name.startswith("official as") else f"{middle:.2f} ({low:.2f}-{high:.2f})"
-        duration = f"{1e3 * median:.{0 if median > 0.01 else 2}f}"
-        lines.append(f"| {title} | {name} | {duration} | {batch / median:.2f} | {ratio} |")
-    return lines
-
-
 def main() -> None:
     """Measure and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkout", type=Path, help="folder of the authors' repository")
-    parser.add_argument("--trunk", default="resnet50", choices=sorted(TRUNKS))
-    parser.add_argument("--aus", type=int, default=12)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--stages", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--note", default="", help="what to say of the machine, such as other load")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "megraphau_speed.md")
-    arguments = parser.parse_args()
+    made = parser(__doc__.splitlines()[0], "megraphau_speed.md")
+    add_speed_options(made, batch=8, rounds=7)
+    made.add_argument("--trunk", default="resnet50", choices=sorted(TRUNKS))
+    made.add_argument("--aus", type=int, default=12)
+    made.add_argument("--size", type=int, default=224, help="side of the images in pixels; the authors' is 224")
+    made.add_argument("--stages", type=int, nargs="+", default=[1, 2])
+    arguments = made.parse_args()
     torch.set_num_threads(arguments.threads)
+    source = f"CVI-SZU/ME-GraphAU at commit {commit(arguments.checkout)}, {conditions(arguments)}"
+    network = f"{arguments.trunk}, {arguments.aus} AUs, {arguments.size} px"
+    if arguments.curves:
+        write_curves(arguments, source, network)
+        return
     lines: list[str] = []
     for stage in arguments.stages:
         for what in ("training step", "forward"):
             seconds = measure(cases(arguments, stage), what, arguments.rounds, arguments.device)
-            lines += rows(f"stage {stage}, {what}", seconds, arguments.batch)
+            on_gpu = what == "training step" and arguments.device == "cuda" and arguments.trunk == "resnet50"
+            floor = FLOORS[stage] if on_gpu else None
+            lines += rows(f"stage {stage}, {what}", seconds, arguments.batch, floor)
             print("\n".join(lines[-len(seconds) :]), flush=True)
     for aus in (arguments.aus, 27):
         batch = min(arguments.batch, 4) if arguments.device == "cpu" else arguments.batch
         seconds = measure(edge_cases(arguments, aus, 512, batch), "training step", arguments.rounds, arguments.device)
         lines += rows(f"edge block alone, {aus} nodes, 512 wide, batch {batch}, training step", seconds, batch)
         print("\n".join(lines[-2:]), flush=True)
-    hardware = ", ".join(f"{key} {value}" for key, value in describe_hardware().items())
     arguments.out.write_text(
         f"""# ME-GraphAU: speed beside the authors' code
 
 `python benchmarks/megraphau_speed.py CHECKOUT --trunk {arguments.trunk} --batch {arguments.batch} --rounds \
 {arguments.rounds} --device {arguments.device}`,
-CVI-SZU/ME-GraphAU at commit {commit(arguments.checkout)}, torch {torch.__version__}, {arguments.threads} thread.
-Hardware: {hardware}. {arguments.note}
-{arguments.trunk}, {arguments.aus} AUs, 224 px, n = {arguments.rounds} interleaved rounds. Ratio: median over rounds of
+{source}
+{network}, n = {arguments.rounds} interleaved rounds. Ratio: median over rounds of
 the shipped code's time by this one's in the same round, with the quartiles. On a CPU times are processor time. Without
-loading or augmentation.
+loading or augmentation. Floor, on a GPU: what one H100 could reach at most ({FLOORS[1]:,.0f} and {FLOORS[2]:,.0f}
+images/s in stages 1 and 2).
 
-| what | code | ms | images/s | ratio to shipped |
-|:--|:--|--:|--:|--:|
+{SPEED_HEADS}
 """
         + "\n".join(lines)
+        + "\n",
+        encoding="utf-8",
+    )
+
+
+def write_curves(arguments: argparse.Namespace, source: str, network: str) -> None:
+    """Compare loss curves and write their tables."""
+    out = arguments.out.with_name(arguments.out.name.replace("_speed", "_curves"))
+    tables = [f"## Stage {stage}\n\n{curves(arguments, stage)}" for stage in arguments.stages]
+    out.write_text(
+        f"""# ME-GraphAU: loss curves beside the authors' code
+
+`python benchmarks/megraphau_speed.py CHECKOUT --curves {arguments.curves} --trunk {arguments.trunk} --size \
+{arguments.size} --batch {arguments.batch} --stages {" ".join(map(str, arguments.stages))} --device {arguments.device}`,
+{source}
+{network}, batch {arguments.batch}, AdamW at 1e-4; the same random weights, and the same 8 batches of noise in turn.
+{CURVES_EXPLAINED}
+
+"""
+        + "\n\n".join(tables)
         + "\n",
         encoding="utf-8",
     )

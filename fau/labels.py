@@ -1,4 +1,4 @@
-"""Action unit and expression vocabularies and their orders: the one place that names them."""
+"""Vocabularies of action units, expressions, valence and arousal, and their orders: the one place that names them."""
 
 from __future__ import annotations
 
@@ -75,6 +75,12 @@ EXPRESSION_SETS: dict[str, tuple[str, ...]] = {
     "affwild8": (*EXPRESSIONS[:7], "other"),
 }
 
+# Two numbers a frame, -1..1 each; the label set ``va`` holds both.
+AFFECT: tuple[str, ...] = ("valence", "arousal")
+
+# Tasks, in the order of a network's outputs where it has several.
+TASKS: tuple[str, ...] = ("au", "expression", "va")
+
 # The owner's own division of a corpus, where there is one.
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 
@@ -97,9 +103,14 @@ def label_set(name: str) -> tuple[int, ...]:
         )
     if name in LABEL_SETS:
         return LABEL_SETS[name]
+    if name == "va" or "+" in name:
+        raise FauError(
+            f"label set '{name}' holds more than action units, or none; experiments/va.yaml trains valence and "
+            "arousal, experiments/multitask.yaml several tasks"
+        )
     parts = _parts(name)
     if not parts or not all(part.isdecimal() and int(part) in AU_NAMES for part in parts):
-        known = ", ".join([*LABEL_SETS, *EXPRESSION_SETS])
+        known = ", ".join([*LABEL_SETS, *EXPRESSION_SETS, "va"])
         raise FauError(
             f"label set '{name}' is unknown; choose one of {known}, or give action units such as 1,2,12 or expressions "
             "such as anger,happiness"
@@ -117,8 +128,11 @@ def expression_set(name: str) -> tuple[str, ...]:
         FauError: If no set of expressions has that name.
     """
     if not is_expression_set(name):
-        what = "holds action units" if name in LABEL_SETS else "is unknown"
         known = ", ".join(EXPRESSION_SETS)
+        if name == "va" or "+" in name:
+            what = "holds more than expressions, or none"
+        else:
+            what = "holds action units" if name in LABEL_SETS else "is unknown"
         raise FauError(f"label set '{name}' {what}; set data.label_set to one of expressions: {known}")
     return EXPRESSION_SETS[name] if name in EXPRESSION_SETS else tuple(_parts(name))
 
@@ -135,13 +149,55 @@ def _parts(name: str) -> list[str]:
     return parts if all(parts) and len(set(parts)) == len(parts) else []
 
 
+def label_tasks(name: str) -> dict[str, str]:
+    """Return the label set of each task, in the order of ``TASKS``.
+
+    Args:
+        name: A label set, or several with plus signs between, one a task: ``affwild12+affwild8+va``.
+
+    Raises:
+        FauError: If a label set is unknown, or two are of one task.
+    """
+    found: dict[str, str] = {}
+    for part in (part.strip() for part in name.split("+")):
+        if part == "va":
+            task = "va"
+        elif is_expression_set(part):
+            task = "expression"
+        else:
+            task = "au"
+            label_set(part)
+        if task in found:
+            raise FauError(
+                f"label set '{name}' names two sets of one task, '{found[task]}' and '{part}'; give one of action "
+                "units, one of expressions, and va"
+            )
+        found[task] = part
+    return {task: found[task] for task in TASKS if task in found}
+
+
+def task_labels(task: str, name: str) -> list[str]:
+    """Return the printed names of one task's label set, in output order.
+
+    Args:
+        task: One of ``TASKS``.
+        name: The set, as ``label_tasks`` gives it.
+
+    Raises:
+        FauError: If no label set of the task has that name.
+    """
+    if task == "va":
+        return list(AFFECT)
+    return list(expression_set(name)) if task == "expression" else [au_label(au) for au in label_set(name)]
+
+
 def output_labels(name: str) -> list[str]:
-    """Return the printed names of a label set, action units (``AU1``) or expressions, in output order.
+    """Return the printed names of a label set, such as ``AU1`` or ``anger``, in output order; of several, all in a row.
 
     Raises:
         FauError: If no label set has that name.
     """
-    return list(expression_set(name)) if is_expression_set(name) else [au_label(au) for au in label_set(name)]
+    return [label for task, part in label_tasks(name).items() for label in task_labels(task, part)]
 
 
 def au_label(au: int) -> str:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from fau.errors import FauError
 
+FAILURE: Final = 0.1  # of the eyes' distance: a face whose points are further off in the mean is a failure
+
 # 478 -> 68 after the public table of PeizhiYan/Mediapipe_2_Dlib_Landmarks: a pair means the mean of two points.
 _FROM_478: Final[tuple[int | tuple[int, int], ...]] = (
     *(127, 234, 93, (132, 58), (58, 172), 136, 150, 176, 152, 400, 379, 365, (397, 288), 361, 323, 454, 356),
@@ -50,6 +52,30 @@ _MOUTH: Final = {
     "478": np.array([[61, 291], [13, 14]]),
     "68": np.array([[48, 54], [62, 66]]),
     "49": np.array([[31, 37], [44, 47]]),
+}
+
+# The parts of a face that text 001 cuts out: MediaPipe's own connections of each; of the 68, and less 17 of the 49, the
+# points that bear its name.
+REGIONS: Final = ("right_eye", "left_eye", "right_brow", "left_brow", "mouth")
+_REGIONS_OF_478: Final = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398),
+    (46, 53, 52, 65, 55, 70, 63, 105, 66, 107),
+    (276, 283, 282, 295, 285, 300, 293, 334, 296, 336),
+    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409),
+)
+_REGIONS_OF_68: Final = (
+    tuple(range(36, 42)),
+    tuple(range(42, 48)),
+    tuple(range(17, 22)),
+    tuple(range(22, 27)),
+    tuple(range(48, 60)),
+)
+# By landmark set, the indices of each region's points in the order of ``REGIONS``.
+REGION_POINTS: Final[dict[str, tuple[tuple[int, ...], ...]]] = {
+    "478": _REGIONS_OF_478,
+    "68": _REGIONS_OF_68,
+    "49": tuple(tuple(i - 17 for i in indices) for indices in _REGIONS_OF_68),
 }
 
 

@@ -1,12 +1,13 @@
 """Losses as pure functions of a mask: a label that is not coded has no part in the value or in the gradient.
 
-Each function returns a ``MaskedSum``: the sum over what is coded, and its number. One process takes ``.mean()``. Under
+Most functions return a ``MaskedSum``: the sum over what is coded, and its number. One process takes ``.mean()``. Under
 DDP, which averages the gradients of its processes, the mean over the global batch is
 ``.mean(over=all_reduce(count) / world_size)``: then every coded label weighs the same, whatever process it fell to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -94,6 +95,98 @@ def masked_cross_entropy(
     if weight is None:
         return MaskedSum(total, coded.sum().to(total.dtype))
     return MaskedSum(total, torch.where(coded, weight[target.clamp(min=0)], 0.0).sum())
+
+
+def masked_focal(
+    logits: Tensor, target: Tensor, gamma: float, missing: int = -1, class_weight: Tensor | None = None
+) -> MaskedSum:
+    """Focal loss of the coded samples of a single-label task, computed in float32 at least.
+
+    -w (1 - p)^gamma log p, p the probability of the sample's class: the softmax form of Lin et al. ("Focal Loss for
+    Dense Object Detection", ICCV 2017), who write it for two classes. The factor carries a gradient. With gamma 0 it is
+    the cross-entropy, and divides as that does.
+
+    Args:
+        logits: (B, K), before the softmax.
+        target: (B,) int64, a class or ``missing``.
+        gamma: 0 or more; 2 is the paper's.
+        missing: The target of a sample that is not coded.
+        class_weight: (K,) factors of the classes, the paper's alpha.
+    """
+    coded = target != missing
+    logits = torch.where(coded.unsqueeze(1), _full_precision(logits), 0.0)
+    place = target.clamp(min=0)
+    log_p = logits.log_softmax(dim=1).gather(1, place.unsqueeze(1)).squeeze(1)
+    # 1 - p by expm1, and off 0, where the power of a gamma below 1 has no gradient
+    focus = (-torch.expm1(log_p)).clamp(min=torch.finfo(logits.dtype).tiny) ** gamma
+    weight = torch.ones_like(log_p) if class_weight is None else class_weight.to(logits)[place]
+    total = torch.where(coded, -weight * focus * log_p, 0.0).sum()
+    return MaskedSum(total, torch.where(coded, weight, 0.0).sum())
+
+
+def adjusted_logits(logits: Tensor, prior: Tensor, tau: float) -> Tensor:
+    """Return the logits that training compares where it adjusts for the prior, float32 at least; scoring leaves it out.
+
+    logits + tau log prior (Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, equation 10): with tau 1
+    what is learned without it suits equally frequent classes.
+
+    Args:
+        logits: (B, K), before the softmax.
+        prior: (K,), the classes' shares in training, above 0.
+        tau: The adjustment's strength; 0 is plain cross-entropy.
+    """
+    wide = _full_precision(logits)
+    return wide + tau * prior.to(wide).log()
+
+
+def masked_squared_error(prediction: Tensor, target: Tensor, mask: Tensor) -> MaskedSum:
+    """Squared errors of what is coded, computed in float32 at least.
+
+    Args:
+        prediction: (B, L).
+        target: (B, L); any value where not coded, NaN too.
+        mask: (B, L) bool, True where coded.
+    """
+    prediction = torch.where(mask, _full_precision(prediction), 0.0)
+    error = prediction - torch.where(mask, target.to(prediction.dtype), 0.0)
+    return MaskedSum(error.square().sum(), mask.sum().to(error.dtype))
+
+
+def concordance_loss(
+    prediction: Tensor, target: Tensor, mask: Tensor, union: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
+    """Return 1 - CCC of the batch, averaged over the columns in which two samples or more are coded; 0 without any.
+
+    CCC = 2 cov(x, y) / (var x + var y + (mean x - mean y)^2) with moments that divide by n (Lin, 1989), of the coded
+    samples of each column, computed in float32 at least. It is a property of a batch and no mean over samples, so that
+    processes cannot average theirs: ``union`` adds the sums up, and the loss is that of the union batch.
+
+    Args:
+        prediction: (B, L).
+        target: (B, L); any value where not coded, NaN too.
+        mask: (B, L) bool, True where coded.
+        union: Adds a tensor up over all processes. Its gradient is to be the local one, times the number of processes
+            where gradients are averaged over them. None where there is one process.
+    """
+
+    def add(sums: Tensor) -> Tensor:
+        return sums if union is None else union(sums)
+
+    prediction = torch.where(mask, _full_precision(prediction), 0.0)
+    target = torch.where(mask, target.to(prediction.dtype), 0.0)
+    with torch.no_grad():  # squares are summed about the means, else float32 would lose small variances
+        number, total, wanted = add(torch.stack([mask.sum(0).to(prediction), prediction.sum(0), target.sum(0)]))
+        centre, target_mean = total / number.clamp(min=1), wanted / number.clamp(min=1)
+    x, y = torch.where(mask, prediction - centre, 0.0), torch.where(mask, target - target_mean, 0.0)
+    sums = torch.stack([x.sum(0), x.square().sum(0), (x * y).sum(0), y.square().sum(0)])
+    shift, square, covariance, target_variance = add(sums) / number.clamp(min=1)
+    distance = centre + shift - target_mean
+    spread = square - shift.square() + target_variance + distance.square()
+    # Where neither predictions nor targets vary and both are one number, 0 / 0: the loss is 1, without a gradient.
+    loss = 1 - 2 * covariance / spread.clamp(min=1e-8)
+    coded = number >= 2
+    mean: Tensor = torch.where(coded, loss, 0.0).sum() / coded.sum().clamp(min=1)
+    return mean
 
 
 def weighted_asymmetric(
@@ -228,3 +321,36 @@ def refinement_loss(maps: Tensor, initial: Tensor, mask: Tensor | None = None) -
         loss = functional.binary_cross_entropy(maps, wanted.to(maps.dtype), reduction="none").mean(dim=(2, 3)).sum(1)
     coded = torch.ones_like(loss, dtype=torch.bool) if mask is None else mask
     return MaskedSum(torch.where(coded, loss, 0.0).sum(), coded.sum().to(loss.dtype))
+
+
+def clamped_cross_entropy(
+    probability: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    positive_weight: Tensor | None = None,
+    label_weight: Tensor | None = None,
+    margin: float = 0.05,
+) -> MaskedSum:
+    """EAC-Net's cross-entropy of the coded labels, whose terms are bounded, computed in float32 at least.
+
+    -[y log((p + m) / (1 + m)) + (1 - y) log((1 + m - p) / (1 + m))] (Li et al., FG 2017), 0 where right and surely so,
+    log((1 + m) / m) = 3.04 where surely wrong. A later text prints the first argument as p / 1.05 + 0.5: with that, a
+    sure hit would have the loss -log 1.45, and a sure miss no more than log 2.
+
+    Args:
+        probability: (B, L), 0..1 but for rounding.
+        target: (B, L), 0 or 1 (or between) where coded; any value elsewhere, NaN too.
+        mask: (B, L) bool, True where coded.
+        positive_weight: (L,) factors of the positive terms alone.
+        label_weight: (L,) factors of a label's whole term. They do not enter ``count``.
+        margin: m, above 0.
+    """
+    probability = torch.where(mask, _full_precision(probability), 0.5).clamp(0, 1)
+    target = torch.where(mask, target.to(probability.dtype), 0.0)
+    present = target * ((probability + margin) / (1 + margin)).log()
+    if positive_weight is not None:
+        present = present * positive_weight.to(present)
+    loss = -(present + (1 - target) * ((1 + margin - probability) / (1 + margin)).log())
+    if label_weight is not None:
+        loss = loss * label_weight.to(loss)
+    return MaskedSum(torch.where(mask, loss, 0.0).sum(), mask.sum().to(loss.dtype))

@@ -7,15 +7,17 @@ No torch here: a report opens without it.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import math
 import os
 import subprocess
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,14 +25,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 import fau.interrupts  # noqa: F401
 from fau import __version__
 from fau.errors import FauError
+from fau.heartbeat import Hold
 
 RUN_FORMAT = 1
+_GROUPS_LISTED = 1000  # in run.json, which a person may read; 300,000 single-image groups are megabytes
 # What readers of a record count on, and its type: of a finished run all, of another run what there is.
 _RECORD_TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("run_id", "name", "status", "selection"), (str,)),
@@ -81,7 +84,7 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / ".lock")
+        self._hold = Hold(path, f"run '{path}' is being trained", "process")
 
     @property
     def checkpoints(self) -> Path:
@@ -101,7 +104,7 @@ class RunDirectory:
             fault = "" if newer else _record_fault(record)
         except KeyError as error:
             fault = f"no {error}"
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, OverflowError) as error:
             fault = str(error)
         if fault:
             raise FauError(f"'{file}' cannot be read ({fault}); train the run again with --rerun")
@@ -124,37 +127,53 @@ class RunDirectory:
         return "interrupted" if status == "running" and not self.is_locked() else status
 
     def is_locked(self) -> bool:
-        """Tell whether some process, this one included, is at work on the run."""
-        if self._lock.is_locked:
-            return True
-        if not self.path.exists():
-            return False
-        probe = FileLock(self.path / ".lock")
-        try:
-            probe.acquire(timeout=0)
-        except Timeout:
-            return True
-        except OSError:  # a read-only copy of the runs: nobody trains there
-            return False
-        probe.release()
-        return False
+        """Tell whether some process, this one included, is at work on the run, here or on another machine."""
+        return self._hold.is_held
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run's lock; the operating system lets go of it when the process ends, however it ends.
+        """Hold the run, against processes of this machine and of others that see the folder.
 
         Raises:
             FauError: If another process holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(timeout=1)  # who only asks whether it is held, holds it for a moment
-        except Timeout:
-            raise FauError(f"run '{self.path}' is being trained by another process; wait for it or stop it") from None
-        try:
+        with self._hold.taken(timeout=1):  # who only asks whether it is held, holds it for a moment
             yield
-        finally:
-            self._lock.release()
+
+    def keep_groups(self, parts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Keep the names of the groups of each part: in the record, or beside it where they are more than a thousand.
+
+        Args:
+            parts: Names by part, such as ``train``.
+
+        Returns:
+            What the record says of them: ``groups``, the lists themselves where they are short, and ``group_counts``.
+        """
+        counts = {part: len(names) for part, names in parts.items()}
+        file = self.path / "groups.json.gz"
+        if sum(counts.values()) <= _GROUPS_LISTED:
+            file.unlink(missing_ok=True)
+            return {"group_counts": counts, "groups": {part: list(names) for part, names in parts.items()}}
+        text = json.dumps({part: list(names) for part, names in parts.items()})
+        write_atomically(file, gzip.compress(text.encode(), compresslevel=5, mtime=0))
+        return {"group_counts": counts}
+
+    def groups(self) -> dict[str, list[str]]:
+        """Return the names of the groups of each part, in manifest order.
+
+        Raises:
+            FauError: If the record does not say, or what it says cannot be read.
+        """
+        record, file = self.read(), self.path / "groups.json.gz"
+        try:
+            groups = record["groups"] if "groups" in record else json.loads(gzip.decompress(file.read_bytes()))
+            return {str(part): list(map(str, names)) for part, names in groups.items()}
+        except (OSError, ValueError, EOFError, AttributeError, TypeError, zlib.error) as error:
+            where = self.path / "run.json" if "groups" in record else file
+            raise FauError(
+                f"'{where}' cannot be read ({error}), so the run's groups are not known; train it again with --rerun"
+            ) from error
 
     def write_arrays(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write ``predictions.npz`` or ``counts.npz``; keys may hold slashes.
@@ -225,6 +244,9 @@ def _record_fault(record: Mapping[str, Any]) -> str:
                 return f"no '{key}'"
         elif not isinstance(record[key], types):
             return f"'{key}' is {json.dumps(record[key])[:40]}"
+    for name, value in record.get("metrics", {}).items():
+        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+            return f"'{name}' in 'metrics' is {json.dumps(value)[:40]}"
     return "" if "name" in record.get("crop_set", {"name": ""}) else "no name in 'crop_set'"
 
 

@@ -12,7 +12,7 @@ TP, FP, FN. With several seeds each statistic is computed per seed and averaged 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -192,6 +192,33 @@ def f1_intervals(counts: ArrayLike, level: float = 0.95) -> Estimate:
         )
         macro = Interval(macro_value, float(bounds[0][0]), float(bounds[1][0]))
     return Estimate(macro, tuple(labels), groups, effective_macro, tuple(map(float, macro_mean(scores))))
+
+
+def recall_intervals(hits: ArrayLike, cases: ArrayLike, level: float = 0.95) -> Estimate:
+    """Estimate the share of hits among each label's cases, and the mean of these shares, with intervals over groups.
+
+    The method is that of ``f1_intervals``: F1 with as many false positives as misses is that share.
+
+    Args:
+        hits: ``(groups, labels)`` or ``(seeds, groups, labels)``.
+        cases: The same shape; a label without a case is absent.
+        level: Confidence level in (0, 1).
+    """
+    right, number = np.asarray(hits, np.float64), np.asarray(cases, np.float64)
+    misses = number - right
+    estimate = f1_intervals(np.stack([right, misses, misses], -1), level)
+
+    def without_false_positives(interval: Interval) -> Interval:
+        """At 0 the bound lets a share u of the cases be hits and leaves the misses, which here would be fewer."""
+        if interval.note != ALL_WRONG:
+            return interval
+        return replace(interval, high=2 * interval.high / (2 - interval.high))
+
+    labels = tuple(map(without_false_positives, estimate.labels))
+    macro = estimate.macro
+    if macro.note == ALL_WRONG:
+        macro = replace(macro, high=float(macro_mean([label.high for label in labels])))
+    return replace(estimate, macro=macro, labels=labels)
 
 
 def difference_intervals(system: ArrayLike, reference: ArrayLike, level: float = 0.95) -> Estimate:

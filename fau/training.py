@@ -25,11 +25,11 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
-from fau import tracking
+from fau import heartbeat, tracking
 from fau.data.datamodule import FaceDataModule
+from fau.data.dataset import EpochLoader
 from fau.errors import FauError
 from fau.hardware import describe_hardware
-from fau.metrics import MONITOR, group_counts
 from fau.modules.base import FaceModule
 from fau.modules.callbacks import EpochLog, StayStopped, WholeCheckpoints, checkpoints
 from fau.modules.processes import is_main_process
@@ -42,6 +42,9 @@ DECIDING_TRAINER_KEYS = (
     *("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "sync_batchnorm"),
     *("max_time", "val_check_interval", "check_val_every_n_epoch", "callbacks"),
 )
+
+# Settings that came after runs which are kept, with the value at which all is as it was: it leaves their ids alone.
+YOUNGER: dict[str, Any] = {"focal_gamma": 0.0, "logit_adjustment": 0.0, "resize": None, "start_from": None}
 
 # Lightning says these of what is done on purpose.
 EXPECTED_WARNINGS = (
@@ -65,6 +68,7 @@ class Fold:
         datamodule: The data, set up.
         trainer: Arguments of Lightning's Trainer as configured.
         patience: Epochs without a better validation score after which to stop, None to go on to the end.
+        score_training: Score the training part too, once training has ended.
         project: W&B project.
         wandb: How to log to W&B.
     """
@@ -75,6 +79,7 @@ class Fold:
     datamodule: FaceDataModule
     trainer: dict[str, Any]
     patience: int | None
+    score_training: bool
     project: str
     wandb: tracking.Mode
 
@@ -143,7 +148,9 @@ def _train(fold: Fold) -> dict[str, Any]:
             metrics |= _evaluate(trainer, trainer.validate, module, datamodule)
         metrics |= _evaluate(trainer, trainer.test, module, datamodule)
         if len(datamodule.split.holdout):
-            metrics |= _score_holdout(trainer, module, datamodule)
+            metrics |= _score(trainer, module, "holdout", datamodule.holdout_dataloader())
+        if fold.score_training:
+            metrics |= _score(trainer, module, "training", datamodule.training_part_dataloader())
     if not is_main_process():
         return fold.record
     _write_predictions(fold)
@@ -153,6 +160,7 @@ def _train(fold: Fold) -> dict[str, Any]:
         "wall_s": time.monotonic() - began,
         "images_per_s": log.images_per_s or fold.record.get("images_per_s"),
         "processes": trainer.world_size,
+        "processes_trained": _processes(run),
         "epochs": len(run.metrics()),
         "best_epoch": best_epoch,
         "metrics": metrics,
@@ -173,6 +181,7 @@ def _start_record(fold: Fold) -> None:
     fold.record |= {
         "status": "running",
         "attempt": earlier.get("attempt") or fold.record.get("attempt", 1),
+        "rerun": fold.record.get("rerun") or earlier.get("rerun"),
         "started": earlier.get("started") or _now(),
         "finished": None,
         "wall_s": _seconds_so_far(fold.run) if resumed else 0.0,
@@ -182,12 +191,20 @@ def _start_record(fold: Fold) -> None:
         "libraries": library_versions(),
         "hardware": describe_hardware(),
         "threads": torch.get_num_threads(),
+        "monitor": fold.module.monitor,
         "metrics": {},
         "error": None,
     }
     fold.run.checkpoints.mkdir(parents=True, exist_ok=True)
+    fold.record |= fold.run.keep_groups(fold.record.pop("groups"))
     fold.run.write(fold.record)
     record_trial(fold.run, "running")
+
+
+def _processes(run: RunDirectory) -> list[int]:
+    """Return the numbers of processes that trained the epochs of a run, each once: more than one if it was resumed."""
+    epochs = run.metrics()
+    return sorted(set(epochs["processes"].drop_nulls())) if "processes" in epochs.columns else []
 
 
 def _seconds_so_far(run: RunDirectory) -> float:
@@ -202,10 +219,10 @@ def _build_trainer(fold: Fold, log: EpochLog) -> Trainer:
         if not fold.selects:
             raise FauError("--patience needs a validation part; leave it out where data.validation is 'none'")
         # Not strict: an epoch without a validation score, for want of a positive in it, neither stops nor counts.
-        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=fold.patience, strict=False))
+        callbacks.append(EarlyStopping(fold.module.monitor, mode="max", patience=fold.patience, strict=False))
     callbacks.append(StayStopped())
     # The log comes before the checkpoints: a run killed between them does the epoch again and replaces its row.
-    callbacks += [log, *checkpoints(fold.run, fold.selects)]
+    callbacks += [log, *checkpoints(fold.run, fold.selects, fold.module.monitor)]
     logger = tracking.make_logger(fold.run.path, fold.record, fold.project, fold.wandb)
     plugins = settings.get("plugins") or []
     settings |= {
@@ -244,6 +261,14 @@ def _lightning_exits(trainer: Trainer) -> Iterator[None]:
         raise
     except MisconfigurationException as error:
         raise FauError(f"Lightning cannot go on with these settings: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        if "`val_check_interval`" not in str(error):  # known only once there are batches
+            raise
+        raise FauError(f"Lightning cannot go on with these settings: {' '.join(str(error).split())}") from error
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise FauError("memory is too small for this batch; lower data.batch_size or the network's size") from error
 
 
 def _fit(trainer: Trainer, module: FaceModule, datamodule: FaceDataModule, checkpoint: Path | None) -> None:
@@ -260,7 +285,7 @@ def _load_weights(module: FaceModule, run: RunDirectory, checkpoint: Path) -> in
     """Load the chosen weights and return the epoch that they are from, counted from 0."""
     if not checkpoint.exists():
         epochs = run.metrics()
-        if MONITOR in epochs.columns and epochs[MONITOR].is_not_null().any():  # so there was one
+        if module.monitor in epochs.columns and epochs[module.monitor].is_not_null().any():  # so there was one
             raise FauError(f"checkpoint '{checkpoint}' is gone; train the run from the start with --rerun")
         raise FauError(
             f"training ended without '{checkpoint}'; it takes one whole epoch, and one with a validation score where "
@@ -291,11 +316,12 @@ def _evaluate(trainer: Trainer, stage: Any, module: FaceModule, datamodule: Face
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def _score_holdout(trainer: Trainer, module: FaceModule, datamodule: FaceDataModule) -> dict[str, float]:
-    module.test_part = "holdout"
+def _score(trainer: Trainer, module: FaceModule, part: str, loader: EpochLoader) -> dict[str, float]:
+    """Score a part that is neither the validation part nor the test fold."""
+    module.test_part = part
     try:
         with _lightning_exits(trainer):
-            trainer.test(module, dataloaders=datamodule.holdout_dataloader(), verbose=False)
+            trainer.test(module, dataloaders=loader, verbose=False)
     finally:
         module.test_part = "test"
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -308,18 +334,14 @@ def _drop_averaging(trainer: Trainer) -> None:
 
 
 def _write_predictions(fold: Fold) -> None:
-    task = fold.module.task
-    labels = np.array(fold.record["labels"], dtype=np.str_)
-    arrays: dict[str, Any] = {f"labels/{task}": labels}
+    named = fold.module.task_labels.items()
+    arrays: dict[str, Any] = {f"labels/{task}": np.array(labels, dtype=np.str_) for task, labels in named}
     for stage, kept in fold.module.evaluated.items():
         arrays |= {f"{stage}/{name}": value for name, value in kept.items()}
+        if stage in ("test", "holdout"):  # so that what the counts do not hold can be pooled by group as well
+            arrays[f"{stage}/group"] = fold.datamodule.groups[kept["index"]].astype(np.str_)
     fold.run.write_arrays("predictions.npz", arrays)
-    test = fold.module.evaluated["test"]
-    groups = fold.datamodule.groups[test["index"]]
-    score, label, mask = (test[f"{task}/{name}"] for name in ("score", "label", "mask"))
-    counts = group_counts(score, label, mask, groups, fold.module.threshold)
-    threshold = np.array(np.nan if fold.module.threshold is None else fold.module.threshold)
-    fold.run.write_arrays("counts.npz", counts | {"labels": labels, "threshold": threshold})
+    fold.run.write_arrays("counts.npz", fold.module.counts(fold.module.evaluated["test"], arrays["test/group"]))
 
 
 def _now() -> str:
@@ -334,7 +356,7 @@ def clear(run: RunDirectory) -> None:
     """
     with run.locked():
         for entry in run.path.iterdir():
-            if entry.name == ".lock":
+            if entry.name in heartbeat.FILES:
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -360,6 +382,7 @@ def deciding_settings(
     model = _by_content(model)
     for key in ("channels_last", "compile"):
         model.pop(key, None)
+    model = {key: value for key, value in model.items() if key not in YOUNGER or value != YOUNGER[key]}
     trainer = {key: config["trainer"].get(key) for key in DECIDING_TRAINER_KEYS} | {"precision": precision}
     return {"model": model, "data": dict(data), "trainer": trainer, "seed": config["seed"], "patience": patience}
 
@@ -369,7 +392,7 @@ def _by_content(settings: Any) -> Any:
     if not isinstance(settings, dict):
         return settings
     replaced = {key: _by_content(value) for key, value in settings.items()}
-    for key in ("pretrained", "weights", "stage1"):
+    for key in ("pretrained", "weights", "stage1", "start_from"):
         file = replaced.get(key)
         if isinstance(file, str) and Path(file).is_file():
             with Path(file).open("rb") as stream:

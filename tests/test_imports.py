@@ -18,30 +18,44 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each part may import from itself and from the rows above its own. A new part of the package needs a place here.
 ROWS = [
     {"fau", "errors", "cores", "interrupts", "paths", "units", "wandb_key"},
-    {"labels", "landmarks", "hardware"},
+    {"labels", "landmarks", "hardware", "heartbeat"},
     {"losses", "metrics", "stats"},
-    {"corpora", "nets", "runs"},
+    {"corpora", "nets", "runs", "concordance"},
     {"crops"},
     {"synthetic"},
     {"data"},
     {"modules"},
     {"tracking"},
     {"training"},
-    {"sweep", "report"},
+    {"explain"},
+    {"sweep", "report", "bench", "ensemble"},
     {"cli"},
 ]
 ROW = {part: row for row, parts in enumerate(ROWS) for part in parts}
 
 # Which files alone import a package, as paths below the package; a folder stands for all in it.
 ONLY_IMPORTERS = {
-    "timm": {"nets/backbone.py"},
+    "timm": {"nets/backbone.py", "nets/torchvision_models.py"},
     "wandb": {"tracking.py", "report/wandb_report.py"},
     "wandb_workspaces": {"report/wandb_report.py"},
     "albumentations": {"data/augment.py"},
     "av": {"corpora/media.py"},
     "mediapipe": {"crops/detect.py"},
+    "captum": {"explain/cam.py"},
 }
-WITHOUT_TORCH = {"errors", "labels", "landmarks", "metrics", "stats", "corpora", "crops", "synthetic", "runs", "report"}
+WITHOUT_TORCH = {
+    "errors",
+    "labels",
+    "landmarks",
+    "metrics",
+    "stats",
+    "concordance",
+    "corpora",
+    "crops",
+    "synthetic",
+    "runs",
+    "report",
+}
 TORCH = {"torch", "torchvision", "torchmetrics", "lightning", "timm"}
 
 

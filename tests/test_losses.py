@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fau.losses import (
+    clamped_cross_entropy,
     edge_cross_entropy,
     landmark_loss,
     masked_bce,
@@ -304,3 +306,47 @@ def test_the_refinement_loss_sums_over_aus_and_averages_over_cells() -> None:
     some = torch.tensor([True, False, True])
     expected = entropy[some].mean(dim=(0, 2, 3)).sum().item()
     assert refinement_loss(maps, initial, some).mean().item() == pytest.approx(expected)
+
+
+def test_eac_nets_cross_entropy_is_bounded() -> None:
+    """Numbers of the formula: a sure hit costs nothing, a sure miss log 21, whichever way; a coin log(1.05 / 0.55)."""
+    one = torch.ones(1, 1, dtype=torch.bool)
+
+    def loss(probability: float, label: float) -> float:
+        given = torch.tensor([[probability]], dtype=torch.float64), torch.tensor([[label]])
+        return clamped_cross_entropy(*given, one).mean().item()
+
+    for label in (0.0, 1.0):
+        assert loss(label, label) == pytest.approx(0, abs=1e-12)
+        assert loss(1 - label, label) == pytest.approx(math.log(21))
+        assert loss(0.5, label) == pytest.approx(math.log(1.05 / 0.55))
+    assert loss(0.2, 1) == pytest.approx(-math.log(0.25 / 1.05))
+    assert loss(0.2, 0) == pytest.approx(-math.log(0.85 / 1.05))
+
+
+def test_eac_nets_cross_entropy_of_a_batch() -> None:
+    """Two faces, two labels, one of them not coded; weights of positives, and of whole labels."""
+    probability = torch.tensor([[0.9, 0.3], [0.2, 0.6]], dtype=torch.float64)
+    target = torch.tensor([[1.0, 0.0], [1.0, float("nan")]])
+    mask = torch.tensor([[True, True], [True, False]])
+    terms = [-math.log(0.95 / 1.05), -math.log(0.75 / 1.05), -math.log(0.25 / 1.05)]
+    made = clamped_cross_entropy(probability, target, mask)
+    assert made.count.item() == 3
+    assert made.total.item() == pytest.approx(sum(terms))
+    weighted = clamped_cross_entropy(probability, target, mask, torch.tensor([3.0, 5.0]), torch.tensor([0.5, 1.5]))
+    assert weighted.count.item() == 3
+    assert weighted.total.item() == pytest.approx(1.5 * terms[0] + 1.5 * terms[1] + 1.5 * terms[2])
+
+
+def test_eac_nets_cross_entropy_has_gradients() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    target, mask = torch.randint(0, 2, (3, 4)), torch.rand(3, 4) > 0.3
+    assert torch.autograd.gradcheck(lambda x: clamped_cross_entropy(x.sigmoid(), target, mask).mean(), (logits,))
+    gone = clamped_cross_entropy(
+        torch.full((2, 2), float("nan"), requires_grad=True), target[:2, :2], mask[:2, :2] & False
+    )
+    assert gone.mean().item() == 0
+    half = clamped_cross_entropy(torch.zeros(1, 1, dtype=torch.float16), torch.ones(1, 1), torch.ones(1, 1) > 0)
+    assert half.total.dtype == torch.float32
+    assert half.total.item() == pytest.approx(math.log(21), rel=1e-5)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import fau
+from fau.cli import _early
 from fau.errors import FauError
 
 EXIT_ERROR = 2
@@ -27,12 +29,13 @@ _WAYS_OUT = {
 } | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change the permissions, or name another path")
 
 
-def guarded(program: str, body: Callable[[], int]) -> int:
+def guarded(program: str, body: Callable[[], int], again: str = "the same command") -> int:
     """Run the body of a program and turn what users can mend into one sentence on stderr.
 
     Args:
         program: Name to print before the sentence.
         body: The program; returns its exit status.
+        again: What goes on where this call was interrupted.
 
     Returns:
         The body's status, 2 after a ``FauError`` or a full disk, 130 after Ctrl-C.
@@ -40,17 +43,19 @@ def guarded(program: str, body: Callable[[], int]) -> int:
     Raises:
         SystemExit: As the body did; after SIGTERM, with status 143, that is said first.
     """
+    _early.stop_listening()
     try:
-        return body()
+        with _termination_raised():
+            return body()
     except FauError as error:
         print(f"{program}: error: {error}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
-        print(f"{program}: interrupted; the same command goes on from here", file=sys.stderr)
+        print(f"{program}: interrupted; {again} goes on from here", file=sys.stderr)
         return EXIT_INTERRUPTED
     except SystemExit as error:
         if error.code == EXIT_TERMINATED:
-            print(f"{program}: terminated; give the same command again", file=sys.stderr)
+            print(f"{program}: terminated; give {again} again", file=sys.stderr)
         raise
     except BrokenPipeError:
         # The reader, such as `head`, went away; there is nobody left to tell.
@@ -61,6 +66,27 @@ def guarded(program: str, body: Callable[[], int]) -> int:
         way_out = f"; {_WAYS_OUT[error.errno]}" if error.errno in _WAYS_OUT else ""
         print(f"{program}: error: {error.strerror or error}{where}{way_out}", file=sys.stderr)
         return EXIT_ERROR
+
+
+@contextmanager
+def _termination_raised() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit, so that it is said and tidied up after, where nobody else takes it."""
+
+    def end(_number: int, _frame: object) -> None:
+        if signal.getsignal(signal.SIGTERM) is not end:
+            return  # Lightning's handler calls this one, and ends the training in its own time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise SystemExit(EXIT_TERMINATED)
+
+    free = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not free or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

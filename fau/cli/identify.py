@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fau.corpora.identify import Match, identify
+from fau.corpora.identify import Match, identify, identify_below
 from fau.corpora.tree import Tree
 
 _SHOWN = 5
@@ -29,13 +29,22 @@ def add_identify(commands: Any) -> None:
 
 
 def _identify(chosen: argparse.Namespace) -> int:
-    matches = identify(Tree(chosen.path))
+    tree = Tree(chosen.path)
+    matches = identify(tree)
+    if packed := tree.packed_twice():
+        print(packed)
     fits = [match for match in matches if match.fits]
     if matches:
         _print(fits or matches[:_SHOWN])
     if not fits:
         print(f"{chosen.path}: no corpus that fau reads" + (" is complete here" if matches else " was found here"))
         return 1
+    if below := identify_below(tree):
+        print(f"{chosen.path} holds several corpora:")
+        for name, match in below.items():
+            path = chosen.path / name
+            print(f"{path}: {match.corpus.title}; next: fau-data prepare {match.corpus.name} {path} OUT")
+        return 0
     best = fits[0].corpus
     print(f"{chosen.path}: {best.title}; next: fau-data prepare {best.name} {chosen.path} OUT")
     return 0

@@ -13,6 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from fau.modules.base import FaceModule
 from fau.units import duration
 
+# What an epoch's line shows of what there is: the loss and what chooses the checkpoint.
+SHOWN = {
+    **{"train/loss": "loss", "val/loss": "val loss", "val/f1_macro": "val F1", "val/ccc_mean": "val CCC"},
+    **{"val/mtl_score": "val score"},
+}
+
 
 class TrainingProgress(Callback):
     """A bar over the whole run on a terminal, and a line an epoch everywhere."""
@@ -29,8 +35,10 @@ class TrainingProgress(Callback):
         self._first_epoch = trainer.current_epoch
         started = pl_module.record().get("started_from") if isinstance(pl_module, FaceModule) else None
         if started and trainer.is_global_zero and not trainer.current_epoch:
+            source = next(value for key, value in started.items() if key != "carried over")
             carried = ", ".join(started["carried over"])
-            self._console.print(f"starts from {started['stage1']} (weights carried over: {carried})", highlight=False)
+            carried += "".join(f"; at random: {', '.join(fresh)}" for fresh in [started.get("at random")] if fresh)
+            self._console.print(f"starts from {source} (weights carried over: {carried})", highlight=False)
         if not trainer.is_global_zero or not sys.stderr.isatty():
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("batches"))
@@ -55,7 +63,7 @@ class TrainingProgress(Callback):
         left = (time.monotonic() - self._started) / done * (trainer.max_epochs - trainer.current_epoch - 1)
         values = trainer.callback_metrics
         parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"]
-        for key, name in (("train/loss", "loss"), ("val/loss", "val loss"), ("val/f1_macro", "val F1")):
+        for key, name in SHOWN.items():
             if key in values:
                 parts.append(f"{name} {float(values[key]):.4f}")
         parts.append(f"{duration(left)} left")

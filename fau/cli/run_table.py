@@ -10,15 +10,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fau.labels import label_tasks, task_labels
 from fau.units import duration
 
 RANKED = {"roc_auc": "ROC-AUC", "average_precision": "avg. precision"}
-COLUMNS = {"au": {"f1": "F1", "accuracy": "accuracy"} | RANKED, "expression": {"f1": "F1", "recall": "recall"} | RANKED}
-HEADINGS = {"au": "AU", "expression": "expression"}
+COLUMNS = {
+    "au": {"f1": "F1", "accuracy": "accuracy"} | RANKED,
+    "expression": {"f1": "F1", "recall": "recall"} | RANKED,
+    "va": {"ccc": "CCC", "rmse": "RMSE", "pearson": "Pearson's r", "sagr": "sign agreement"},
+}
+HEADINGS = {"au": "AU", "expression": "expression", "va": ""}
+MEANS = {"au": "macro", "expression": "macro", "va": "mean"}
 
 
 def print_run(record: Mapping[str, Any], path: Path) -> None:
-    """Print the test metrics of a finished run, one row a label, and what chose the checkpoint.
+    """Print the test metrics of a finished run, a table a task, one row a label, and what chose the checkpoint.
 
     Args:
         record: The run record.
@@ -27,21 +33,27 @@ def print_run(record: Mapping[str, Any], path: Path) -> None:
     metrics: Mapping[str, float] = record["metrics"]
     part = record.get("fold_name", "")
     fold = f"{record['fold']} of {record['folds']}" + ("" if part in ("", str(record["fold"])) else f", {part}")
-    title = f"{record['name']}, test fold {fold} ({record['crop_set']['name']})"
-    table = Table(title=title, title_justify="left")
-    task = record.get("task", "au")
-    columns = COLUMNS[task]
-    table.add_column(HEADINGS[task])
-    for heading in columns.values():
-        table.add_column(heading, justify="right")
-    for label in record["labels"]:
-        table.add_row(label, *(_number(metrics.get(f"test/{key}/{label}")) for key in columns))
-    table.add_section()
-    table.add_row("mean", *(_number(metrics.get(f"test/{key}_macro")) for key in columns), style="bold")
+    title: str | None = f"{record['name']}, test fold {fold} ({record['crop_set']['name']})"
     console = Console()
-    console.print(table)
-    if "test/accuracy" in metrics:
-        console.print(f"accuracy over all frames: {_number(metrics['test/accuracy'])}", highlight=False)
+    tasks = str(record.get("task", "au")).split("+")
+    for task, part in _labels(record, tasks).items():
+        prefix = "test/" if len(tasks) == 1 else f"test/{task}/"
+        columns = COLUMNS[task]
+        table = Table(title=title, title_justify="left")
+        table.add_column(HEADINGS[task])
+        for heading in columns.values():
+            table.add_column(heading, justify="right")
+        for label in part:
+            table.add_row(label, *(_number(metrics.get(f"{prefix}{key}/{label}")) for key in columns))
+        table.add_section()
+        means = (_number(metrics.get(f"{prefix}{key}_{MEANS[task]}")) for key in columns)
+        table.add_row("mean", *means, style="bold")
+        console.print(table)
+        if f"{prefix}accuracy" in metrics:
+            console.print(f"accuracy over all frames: {_number(metrics[f'{prefix}accuracy'])}", highlight=False)
+        title = None
+    if len(tasks) > 1:
+        console.print(f"sum of the tasks' scores: {_number(metrics.get('test/mtl_score'))}", highlight=False)
     chosen = {
         "val": f"epoch {record['best_epoch'] + 1} of {record['epochs']}, chosen on validation subjects",
         "test": f"epoch {record['best_epoch'] + 1} of {record['epochs']}, CHOSEN ON THE TEST FOLD",
@@ -52,6 +64,13 @@ def print_run(record: Mapping[str, Any], path: Path) -> None:
     for text in record.get("warnings") or []:
         console.print(f"warning: {text}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"run directory: {path}", highlight=False, soft_wrap=True)
+
+
+def _labels(record: Mapping[str, Any], tasks: list[str]) -> dict[str, list[str]]:
+    """Return the labels of each task."""
+    if len(tasks) == 1:
+        return {tasks[0]: record["labels"]}
+    return {task: task_labels(task, name) for task, name in label_tasks(record["label_set"]).items()}
 
 
 def _number(value: float | None) -> str:

@@ -27,9 +27,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--threads", type=int, metavar="N", help="CPU threads of each trial (the cores, shared out)")
     add("--runs", type=Path, metavar="DIR", help="folder of all runs (runs)")
     add("--dry-run", action="store_true", help="print the trials and start nothing")
-    add("--rerun", action="store_true", help="train again what is done")
+    add("--rerun", action="store_true", help="train every trial again; once begun, a rerun goes on until all are done")
     add("--retries", type=int, default=1, metavar="N", help="how often to start a failed trial again (1)")
     add("--no-fork", action="store_true", help="make every trial a process of its own, with imports of its own")
+    add("--ensemble", action="store_true", help="at the end, add the rows' ensembles as rows (see fau-ensemble)")
     add("--reference", metavar="ROW", help="row that the report compares the others to (the first)")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--report", type=Path, metavar="DIR", help="folder for the report (RUNS/EXPERIMENT/report)")
@@ -58,7 +59,7 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
     from fau.sweep import spec
     from fau.sweep.launch import full_command
     from fau.sweep.resources import plan
-    from fau.sweep.runner import Options, Runner, survey
+    from fau.sweep.runner import Options, Runner, shown_path, survey
     from fau.sweep.state import SweepState
     from fau.sweep.table import view
 
@@ -72,15 +73,18 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
         raise FauError(f"--reference '{reference}' is no row of '{sweep.file}'; its rows are {', '.join(sweep.rows)}")
     console = Console(highlight=False)
     slots = plan(len(sweep.trials), arguments.jobs, arguments.gpus_per_trial, arguments.threads)
-    options = Options(arguments.runs, arguments.rerun, arguments.retries, len(slots.gpus[0]), not arguments.no_fork)
-    full_command(sweep.trials[0], options.runs, options.rerun, options.gpus)  # refuses before anything is started
+    gpus = len(slots.gpus[0])
+    full_command(sweep.trials[0], arguments.runs, arguments.rerun, gpus)  # refuses before anything is started
     if arguments.dry_run:
-        for p in survey(sweep, state, arguments.rerun):
+        for p in survey(sweep, state, state.rerun() or ("new" if arguments.rerun else None)):
             print(f"{p.trial.number:4d}  {'done' if p.found else 'to run':6}  {p.trial.shell_line}")
         return 0
     with state.locked():
         state.write_arguments(sweep)
-        trials = survey(sweep, state, arguments.rerun)
+        begun = state.rerun()
+        rerun = state.begin_rerun() if arguments.rerun else begun
+        options = Options(arguments.runs, rerun, arguments.retries, gpus, not arguments.no_fork)
+        trials = survey(sweep, state, rerun)
         found = sum(p.found for p in trials)
         side = f"{len(slots)} at a time" if len(slots) > 1 else "one at a time"
         where = (
@@ -91,13 +95,23 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
             markup=False,
             soft_wrap=True,
         )
+        if begun is not None:
+            console.print(
+                f"the rerun of {begun[:16]} UTC goes on until every trial is trained again; to give it up, remove "
+                f"'{shown_path(state.rerun_file.absolute())}'",
+                markup=False,
+                soft_wrap=True,
+            )
         for note in slots.notes:
             console.print(note, markup=False, soft_wrap=True)
         with view(console, len(slots)) as shown:
             outcome = Runner(state, trials, slots, options, shown).run()
+        if rerun is not None and outcome.exit_code == 0:
+            state.end_rerun()
     if arguments.no_report or outcome.stopped_by is not None:
         return end(outcome, console)
-    return max(end(outcome, console), report(outcome, reference, arguments.report, console))
+    status = end(outcome, console)
+    return max(status, report(outcome, reference, arguments.report, console, arguments.ensemble))
 
 
 if __name__ == "__main__":

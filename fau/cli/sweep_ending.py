@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fau.errors import FauError
+from fau.runs import RunDirectory
 from fau.sweep.runner import Outcome, shown_path
 from fau.sweep.spec import Trial, load_yaml, option_values
 from fau.sweep.state import read_json
@@ -34,7 +35,7 @@ def end(outcome: Outcome, console: Console) -> int:
     return outcome.exit_code
 
 
-def report(outcome: Outcome, reference: str, folder: Path | None, console: Console) -> int:
+def report(outcome: Outcome, reference: str, folder: Path | None, console: Console, ensemble: bool = False) -> int:
     """Print the table that compares the sweep's rows and write its report.
 
     Args:
@@ -42,6 +43,7 @@ def report(outcome: Outcome, reference: str, folder: Path | None, console: Conso
         reference: Row of the sweep that the others are compared to.
         folder: For the files; beside the runs of the experiment if None.
         console: To print on.
+        ensemble: Whether to write the rows' ensembles first, and report on them too.
 
     Returns:
         0, or 1 if there is nothing to report on.
@@ -50,6 +52,7 @@ def report(outcome: Outcome, reference: str, folder: Path | None, console: Conso
         return 1
     # Imported late: plotly and polars are of no use to a sweep that stops before its end.
     from fau.cli.report import FORMATS
+    from fau.ensemble import BOTH, write_ensembles
     from fau.report.build import build_report
     from fau.report.load import load_runs
     from fau.report.text import print_report
@@ -58,6 +61,10 @@ def report(outcome: Outcome, reference: str, folder: Path | None, console: Conso
     mine = {p.run_dir.resolve() for p in outcome.trials if p.run_dir is not None}
     experiments = sorted({path.parent for path in outcome.run_dirs})
     try:
+        if ensemble:
+            members = [RunDirectory(path) for path in sorted(mine)]
+            written = write_ensembles(members, BOTH, experiment=experiments[0])
+            mine |= {run.path.resolve() for run in written}
         runs = [run for experiment in experiments for run in load_runs(experiment) if run.path.resolve() in mine]
         root = experiments[0] if len(experiments) == 1 else experiments[0].parent
         recorded = _recorded_names(outcome).get(reference, [None])[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -79,9 +80,12 @@ class TrainCLI(LightningCLI):
         again = "Train again although the run is done"
         parser.add_argument("--rerun", action=ActionYesNo, nargs="?", default=False, help=again)
         parser.add_argument("--patience", type=int | None, default=None, help="Stop after so many epochs without gain")
+        known = "Score the training part too at the end, whole and not augmented; changes no other result"
+        parser.add_argument("--score_training", type=bool, default=False, help=known)
         parser.add_argument("--project", type=str, default="fau", help="W&B project")
         parser.add_argument("--wandb", type=Mode, default="auto", help="auto: online where a key is set, else offline")
-        parser.add_argument("--published", type=list[dict[str, Any]], default=[], help="Published rows for the report")
+        rows = "Published rows that the report shows beside: bp4d, disfa, affwild2, or a .csv file (docs/published.md)"
+        parser.add_argument("--published", type=list[str], default=[], help=rows)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what must agree, and set the default model."""
@@ -109,7 +113,7 @@ def parse(args: Sequence[str]) -> TrainCLI:
     saved, sys.argv = sys.argv, sys.argv[:1]  # Lightning warns where both are given
     try:
         return TrainCLI(args)
-    except (jsonargparse.ArgumentError, OmegaConfBaseException) as error:
+    except (jsonargparse.ArgumentError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise FauError(broken_file(args) or one_sentence(error)) from error
     finally:
         sys.argv = saved
@@ -142,7 +146,8 @@ def run_fold(args: Sequence[str]) -> int:
     deciding = deciding_settings(config, datamodule.describe(), precision, config["patience"])
     identity = run_id(deciding)
     run = RunDirectory(Path(config["runs"]) / config["experiment"] / identity)
-    if is_main_process() and not config["rerun"] and run.status == "done":
+    rerun = config["rerun"] and not _in_this_rerun(run)
+    if is_main_process() and not rerun and run.status == "done":
         return _say_done(run, config)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     try:
@@ -159,13 +164,14 @@ def run_fold(args: Sequence[str]) -> int:
         **{"allow_upsample": built["model"].transform.allow_upsample},
         **{"precision": precision, "devices": config["trainer"]["devices"]},
         "warnings": list(datamodule.split.notes),
-        **{"attempt": _attempts(run) + 1 if config["rerun"] else 1},
+        **{"attempt": _attempts(run) + 1 if rerun else 1, "rerun": os.environ.get("FAU_RERUN")},
     }
     fold = Fold(
-        run, record, built["model"], datamodule, trainer, config["patience"], config["project"], config["wandb"]
+        **{"run": run, "record": record, "module": built["model"], "datamodule": datamodule, "trainer": trainer},
+        **{key: config[key] for key in ("patience", "score_training", "project", "wandb")},
     )
     if is_main_process():
-        if config["rerun"] and run.path.exists():
+        if rerun and run.path.exists():
             clear(run)
         elif run.status == "interrupted":
             print(f"run {identity} was interrupted; it goes on from its last epoch")
@@ -192,6 +198,9 @@ def _check(config: dict[str, Any]) -> None:
             f"trainer.overfit_batches {trainer['overfit_batches']} does not go with fau's loaders; "
             "set trainer.limit_train_batches instead"
         )
+    for key, least in {"accumulate_grad_batches": 1, "limit_test_batches": 1e-9}.items():
+        if trainer[key] is not None and trainer[key] < least:
+            raise FauError(f"trainer.{key} {trainer[key]} is too small; give 1 or more, or leave it out")
     every, last = trainer["check_val_every_n_epoch"], trainer["max_epochs"]
     if config["data"]["validation"] != "none" and every and last and 0 < last < every:
         raise FauError(
@@ -214,6 +223,15 @@ def _data_record(datamodule: FaceDataModule) -> dict[str, Any]:
         "validation": datamodule.validation,
         "selection": {"groups": "val", "test": "test", "none": "last"}[datamodule.validation],
     }
+
+
+def _in_this_rerun(run: RunDirectory) -> bool:
+    """Tell whether the sweep's rerun that this trial is part of has trained the run, or begun to, already."""
+    name = os.environ.get("FAU_RERUN")
+    try:
+        return bool(name) and run.read().get("rerun") == name
+    except FauError:  # never started, or its record is damaged
+        return False
 
 
 def _attempts(run: RunDirectory) -> int:
@@ -268,8 +286,11 @@ def _run_apart(command: list[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run fau-train and return its exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    fresh = any(word.partition("=")[0] == "--rerun" for word in words)
     with plain_warnings(PROGRAM):
-        return guarded(PROGRAM, lambda: run_fold(sys.argv[1:] if argv is None else argv))
+        again = "the same command without --rerun" if fresh else "the same command"
+        return guarded(PROGRAM, lambda: run_fold(words), again)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ class Corpus(ABC):
         title: How people call it: ``BP4D``.
         ask: Where a licence is asked for, one line.
         signs: By what a delivery is known.
+        generic: Whether its signs are those of many a delivery.
         aus: Action units that have labels, in ascending order.
         occurrence_threshold: Least intensity that counts as present; None where the corpus codes occurrence itself or
             no action units.
@@ -115,6 +116,7 @@ class Corpus(ABC):
     title: ClassVar[str]
     ask: ClassVar[str]
     signs: ClassVar[tuple[Sign, ...]]
+    generic: ClassVar[bool] = False
     aus: tuple[int, ...] = ()
     occurrence_threshold: int | None = None
     landmark_set: str = "none"

@@ -14,7 +14,7 @@ from fau.corpora.folders import image_folder
 from fau.corpora.join import decode
 from fau.corpora.losses import DEAD_LINK, NOT_ANNOTATED, NOT_CODED, Losses
 from fau.corpora.media import Picture, read_pictures
-from fau.corpora.paths import IMAGES, folders, rank
+from fau.corpora.paths import IMAGES, folders, rank, respelled
 from fau.corpora.tree import Tree, inside, join
 from fau.errors import FauError
 from fau.labels import AU_NAMES, au_column
@@ -148,11 +148,17 @@ def _images(tree: Tree, folder: str) -> pl.DataFrame:
 def _with_paths(rows: pl.DataFrame, images: pl.DataFrame, losses: Losses) -> pl.DataFrame:
     """Return the rows whose image is there, with ``path``; note the others, and images that no row names."""
     by_id = images.drop_nulls("id").unique("id", keep="none")
-    found = rows.join(by_id.select("id", "path"), on="id", how="inner")
+    found = _joined(rows, "id", by_id)
     rest = rows.join(found, on="id", how="anti").with_columns(pl.col("id").str.extract(r"([^/]+)$").alias("file"))
     by_file = images.join(found, on="path", how="anti").unique("file", keep="none").select("file", "path")
-    alone = rest.filter(~rest["file"].is_duplicated()).join(by_file, on="file", how="inner").drop("file")
+    alone = _joined(rest.filter(~rest["file"].is_duplicated()), "file", by_file).drop("file")
     found = pl.concat([found, alone.select(found.columns)])
     losses.add(DEAD_LINK, rows.join(found, on="id", how="anti")["id"])
     losses.add(NOT_CODED, images.join(found, on="path", how="anti")["path"])
     return found
+
+
+def _joined(rows: pl.DataFrame, key: str, images: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that an image has the key of, with its path; ``x.jpg`` may lie there as ``x.JPG``."""
+    keyed = rows.with_columns(respelled(rows[key], images[key]).alias("_key"))
+    return keyed.join(images.select(pl.col(key).alias("_key"), "path"), on="_key", how="inner").drop("_key")

@@ -10,6 +10,7 @@ import polars as pl
 from fau.corpora.base import Corpus, Listing, Sign, to_rows
 from fau.corpora.join import classes
 from fau.corpora.losses import DUPLICATE, NO_IMAGE, NOT_CODED, Losses
+from fau.corpora.paths import respelled
 from fau.corpora.tree import Tree, inside
 from fau.errors import FauError
 
@@ -59,13 +60,14 @@ class ExpW(Corpus):
         labels = labels.filter(~contradicting)
         paths = self.tree.find("*.jpg", "*.jpeg", "*.png")
         images = pl.DataFrame(
-            {"path": paths, "image": [p.rpartition("/")[2] for p in paths]},
-            schema_overrides={"path": pl.String, "image": pl.String},
+            {"path": paths, "file": [p.rpartition("/")[2] for p in paths]},
+            schema_overrides={"path": pl.String, "file": pl.String},
         )
-        images = images.unique("image", keep="first", maintain_order=True).with_row_index("order")
-        losses.add(NOT_CODED, images.join(labels, on="image", how="anti")["image"])
-        losses.add(NO_IMAGE, labels.join(images, on="image", how="anti")["id"])
-        rows = labels.join(images, on="image", how="inner").sort("order", "face")
+        images = images.unique("file", keep="first", maintain_order=True).with_row_index("order")
+        labels = labels.with_columns(respelled(labels["image"], images["file"]).alias("file"))
+        losses.add(NOT_CODED, images.join(labels, on="file", how="anti")["file"])
+        losses.add(NO_IMAGE, labels.join(images, on="file", how="anti")["id"])
+        rows = labels.join(images, on="file", how="inner").sort("order", "face")
         if not len(rows):
             raise FauError(f"'{self.tree.root}' holds none of the pictures that {files[0]} names; unpack image/origin")
         whole = (pl.col("right") > pl.col("left")) & (pl.col("bottom") > pl.col("top"))

@@ -47,8 +47,13 @@ class Match:
         return not any(sign.needed for sign in self.missing)
 
 
-def identify(tree: Tree) -> list[Match]:
-    """Return the corpora of which a tree shows any sign, the likeliest first."""
+def identify(tree: Tree, folders: int | None = None) -> list[Match]:
+    """Return the corpora of which a tree shows any sign, the likeliest first.
+
+    Args:
+        tree: Where to look.
+        folders: How many folders to look into; by default some thousands.
+    """
     seen: dict[tuple[str, int], tuple[str, int]] = {}  # corpus, sign -> a file that shows it, letters of the pattern
     open_ = {
         (name, i, pattern): pattern.lower().split("/")
@@ -56,7 +61,7 @@ def identify(tree: Tree) -> list[Match]:
         for i, sign in enumerate(reader.signs)
         for pattern in sign.patterns
     }
-    for path in _some_files(tree):
+    for path in _some_files(tree, folders):
         parts = path.lower().split("/")
         for (name, i, pattern), wanted in list(open_.items()):
             if _ends_with(parts, wanted):
@@ -70,6 +75,23 @@ def identify(tree: Tree) -> list[Match]:
     )
 
 
+def identify_below(tree: Tree) -> dict[str, Match]:
+    """Return the corpus of each folder or archive in a folder that holds several corpora; empty where it does not.
+
+    That a folder fits a table or an image folder says little, and parts of one corpus may: these do not count.
+    """
+    names = tree.folder()[0][:_FOLDERS_INSIDE] if tree.root.is_dir() else []
+    below = {}
+    for name in names:
+        try:
+            best = next(iter(identify(Tree(tree.root / name), _FOLDERS // len(names))), None)
+        except FauError:  # a damaged archive, say
+            continue
+        if best is not None and best.fits and not best.corpus.generic:
+            below[name] = best
+    return below if len({match.corpus for match in below.values()}) > 1 else {}
+
+
 @contextmanager
 def told_what_it_is(root: Path, name: str) -> Iterator[None]:
     """Add to a sentence about a delivery which corpus it looks like, if that is another than it was taken for.
@@ -81,18 +103,21 @@ def told_what_it_is(root: Path, name: str) -> Iterator[None]:
     try:
         yield
     except FauError as error:
-        other = _other(root, name)
-        if other is None:
-            raise
-        raise FauError(f"{error}; it looks like {other.title}: fau-data prepare {other.name}") from error
+        try:
+            tree = Tree(root)
+        except FauError:
+            raise error from None
+        other = _other(tree, name)
+        if other is not None:
+            raise FauError(f"{error}; it looks like {other.title}: fau-data prepare {other.name}") from error
+        if packed := tree.packed_twice():
+            raise FauError(f"{error}; {packed}") from error
+        raise
 
 
-def _other(root: Path, name: str) -> type[Corpus] | None:
+def _other(tree: Tree, name: str) -> type[Corpus] | None:
     """Return the corpus that a folder looks more like than the one it was taken for."""
-    try:
-        matches = identify(Tree(root))
-    except FauError:
-        return None
+    matches = identify(tree)
     own = max((match.weight for match in matches if match.corpus.name == name), default=0)
     if not matches or not matches[0].fits or matches[0].corpus.name == name or matches[0].weight <= own:
         return None
@@ -118,10 +143,11 @@ def _ends_with(parts: list[str], wanted: list[str]) -> bool:
     return all(map(fnmatchcase, reversed(parts[-len(wanted) :]), reversed(wanted)))
 
 
-def _some_files(tree: Tree) -> Iterator[str]:
+def _some_files(tree: Tree, limit: int | None = None) -> Iterator[str]:
     """Yield files of a tree, nearest to the root first, not all where there are many."""
+    limit = _FOLDERS if limit is None else limit
     waiting, looked, visited = deque([""]), 0, set[tuple[int, int]]()
-    while waiting and looked < _FOLDERS:
+    while waiting and looked < limit:
         folder = waiting.popleft()
         looked += 1
         try:

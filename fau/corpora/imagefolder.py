@@ -35,6 +35,7 @@ class ImageFolder(Corpus):
     name: ClassVar[str] = "imagefolder"
     title: ClassVar[str] = "a folder with one sub-folder a class"
     ask: ClassVar[str] = "nobody: it is your own, or under the licence of the corpus that it is made of"
+    generic: ClassVar[bool] = True
     signs: ClassVar[tuple[Sign, ...]] = (
         Sign("pictures in folders", tuple(f"*/*{ending}" for ending in IMAGES)),
         Sign(

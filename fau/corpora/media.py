@@ -108,6 +108,8 @@ def read_frames(tree: Tree, path: str, positions: list[int]) -> Iterator[Picture
 
     A frame's number counts the frames that come before it in the stream, from 0, whatever their time stamps say.
     Behind a place that cannot be decoded nothing is certain of its number any more: all later frames are faults.
+    A frame is turned as the video's display matrix says, which phones write and players, FFmpeg and OpenCV obey: pixels
+    are where those who annotated them saw them.
 
     Args:
         tree: Where the video is, in an archive or not.
@@ -127,9 +129,15 @@ def read_frames(tree: Tree, path: str, positions: list[int]) -> Iterator[Picture
             at += 1
             frame = next(frames)
             if at == position:
-                here = frame if isinstance(frame, Picture) else Picture(frame.to_ndarray(format="rgb24"))
+                here = frame if isinstance(frame, Picture) else _upright(frame)
         yield here
     frames.close()
+
+
+def _upright(frame: Any) -> Picture:
+    """Return a decoded frame, turned by the quarters that its display matrix asks for (degrees, counterclockwise)."""
+    image = frame.to_ndarray(format="rgb24")
+    return Picture(np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90))))
 
 
 def _decode(tree: Tree, path: str) -> Generator[Any]:

@@ -65,6 +65,7 @@ class Table(Corpus):
     name: ClassVar[str] = "table"
     title: ClassVar[str] = "a table of pictures and labels"
     ask: ClassVar[str] = "nobody: it is your own, or under the licence of the corpus that it describes"
+    generic: ClassVar[bool] = True
     signs: ClassVar[tuple[Sign, ...]] = (
         Sign("a table", KINDS),
         Sign("pictures or videos", tuple(f"*{ending}" for ending in IMAGES + VIDEO_ENDINGS)),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -188,6 +188,18 @@ class Tree:
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise FauError(f"'{self.root / path}' cannot be opened: {error}") from error
 
+    def packed_twice(self) -> str:
+        """Return a sentence on archives inside the archives that were looked into so far; empty if there are none.
+
+        They are not read: each look at a member would unpack the inner archive from its start.
+        """
+        for path, archive in self._archives.items():
+            if inner := [name for name in archive.members if name.lower().endswith(".zip")]:
+                more = f" and {len(inner) - 1} more archives" if len(inner) > 1 else ""
+                outer = self.root / path if path else self.root
+                return f"'{inner[0]}'{more} inside the archive '{outer}' cannot be read there; unpack '{outer}'"
+        return ""
+
     def on_disk(self, path: str) -> Path | None:
         """Return where a file lies on disk; None inside an archive."""
         return self._disk(path) if self._place(path)[0] is None else None
@@ -273,6 +285,10 @@ class _Archive:
         if path not in self._folders:
             raise FauError(f"the archive '{self._file}' has no folder '{path}'")
         return sorted(self._folders[path], key=natural), sorted(self._files.get(path, []), key=natural)
+
+    @property
+    def members(self) -> Iterable[str]:
+        return self._members
 
     def is_file(self, path: str) -> bool:
         return path in self._members

@@ -66,8 +66,9 @@ def prepare(
         rows = listing.rows
         if not len(rows):
             raise FauError(f"'{corpus.tree.root}' holds nothing of {corpus.title} that could be used")
-    for sentence in (*listing.found, _listed(corpus, listing)):
-        say(sentence)
+    for sentence in (*listing.found, _listed(corpus, listing), corpus.tree.packed_twice()):
+        if sentence:
+            say(sentence)
     unfinished = Unfinished(out)
     task = make_task(corpus, rows, settings, unfinished, make_detector)
     info = describe(corpus, settings, task)

@@ -6,37 +6,12 @@ patches = cut_regions(crop, points, "478", size=32)     # {"right_eye": (32, 32,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fau.crops.align import warp
 from fau.errors import FauError
-from fau.landmarks import check_points
-
-# MediaPipe's own connections of each part; of the 68, and less 17 of the 49, the points that bear its name.
-_OF_478: Final[Mapping[str, tuple[int, ...]]] = {
-    "right_eye": (33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173),
-    "left_eye": (263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398),
-    "right_brow": (46, 53, 52, 65, 55, 70, 63, 105, 66, 107),
-    "left_brow": (276, 283, 282, 295, 285, 300, 293, 334, 296, 336),
-    "mouth": (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409),
-}
-_OF_68: Final[Mapping[str, tuple[int, ...]]] = {
-    "right_eye": tuple(range(36, 42)),
-    "left_eye": tuple(range(42, 48)),
-    "right_brow": tuple(range(17, 22)),
-    "left_brow": tuple(range(22, 27)),
-    "mouth": tuple(range(48, 60)),
-}
-_INDEX: Final = {
-    "478": _OF_478,
-    "68": _OF_68,
-    "49": {name: tuple(i - 17 for i in indices) for name, indices in _OF_68.items()},
-}
-REGIONS: Final = tuple(_OF_478)
+from fau.landmarks import REGION_POINTS, REGIONS, check_points
 
 
 def region_boxes(points: NDArray[np.float32], landmark_set: str, margin: float = 0.25) -> NDArray[np.float64]:
@@ -56,8 +31,8 @@ def region_boxes(points: NDArray[np.float32], landmark_set: str, margin: float =
     """
     check_points(points, landmark_set)
     out = np.empty((*points.shape[:-2], len(REGIONS), 3))
-    for i, name in enumerate(REGIONS):
-        part = points[..., _INDEX[landmark_set][name], :].astype(np.float64)
+    for i, indices in enumerate(REGION_POINTS[landmark_set]):
+        part = points[..., indices, :].astype(np.float64)
         low, high = part.min(-2), part.max(-2)
         out[..., i, :2] = (low + high) / 2
         out[..., i, 2] = (1 + 2 * margin) * (high - low).max(-1)

@@ -90,8 +90,14 @@ def _default() -> Transforms:
 
 @recipe("flip")
 def _flip() -> Transforms:
-    """Horizontal flip only."""
+    """Horizontal flip only; JAA-Net's, with the window of ``model.resize``."""
     return [A.HorizontalFlip(p=0.5)]
+
+
+@recipe("megraphau")
+def _megraphau() -> Transforms:
+    """ME-GraphAU's: flip, jitter brightness, contrast and saturation by 0.4; its window is ``model.resize``'s."""
+    return [A.HorizontalFlip(p=0.5), A.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0, p=1.0)]
 
 
 @recipe("geometry")
@@ -170,6 +176,19 @@ class Augmenter:
             flipped = reflected(before, landmarks)
             landmarks[flipped] = landmarks[flipped][:, self._mirror]
 
+    def windows(self, indices: NDArray[np.int64], epoch: int) -> NDArray[np.float32]:
+        """Draw where the windows of samples lie, for networks that take one out of a larger crop.
+
+        Args:
+            indices: int64 (n,), manifest rows of the crops.
+            epoch: Epoch, counted from 0.
+
+        Returns:
+            float32 (n, 2), even in [0, 1): 0 is the window furthest left, or furthest up.
+        """
+        bits = _scramble(_sample_keys(self._seed, epoch, indices)[:, None] ^ _WINDOW_STREAM)
+        return ((bits >> np.uint64(40)).astype(np.float32)) * np.float32(2**-24)
+
 
 def reflected(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Tell from its landmarks whether a transform turned a face into its mirror image.
@@ -197,11 +216,20 @@ def _sample_keys(seed: int, epoch: int, indices: NDArray[np.int64]) -> NDArray[n
     """Mix (seed, epoch, index) to one 64-bit key a sample by SplitMix64 (Steele, Lea and Flood, 2014)."""
     base = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
     with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
-        z = base + (indices.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        return _scramble(base + (indices.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+
+
+def _scramble(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's last step, a permutation of 64-bit words of which neighbours end far apart."""
+    with np.errstate(over="ignore"):
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        keys: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
-    return keys
+        scrambled: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return scrambled
+
+
+# Constants that keep the windows' random streams, left to right and up to down, apart from the transforms'.
+_WINDOW_STREAM = np.array([0x77696E646F7778, 0x77696E646F7779], np.uint64)
 
 
 def _build(name: str) -> Transforms:

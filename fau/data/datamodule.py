@@ -21,6 +21,7 @@ from fau.data.protocols import protocol as find_protocol
 from fau.data.sampling import BatchKey, EvalSampler, TrainSampler
 from fau.data.split import Split, Validation, split_fold
 from fau.data.targets import Targets, read_targets
+from fau.data.transform import believed
 from fau.data.weights import Weights
 from fau.errors import FauError
 from fau.labels import output_labels
@@ -36,7 +37,8 @@ class FaceDataModule(LightningDataModule):
             synthetic-tiny), or the path of a crop set.
         label_set: What to train, by the name of its set: action units (bp4d12, disfa8, disfa12, affwild12,
             synthetic18, or numbers such as "1,2,12") or, with a module for expressions, basic7, affectnet8 or affwild8
-            (or names such as "anger,happiness").
+            (or names such as "anger,happiness") or, with one for it, va (valence and arousal). With a module for
+            several tasks, one set of each with plus signs between: "affwild12+affwild8+va".
         protocol: How groups are divided: kfold (even label counts), consecutive, a published division by name, or the
             path of a .json file that lists the groups of each fold.
         folds: Number of folds; null takes the protocol's own, which is 5 for kfold and consecutive.
@@ -49,15 +51,17 @@ class FaceDataModule(LightningDataModule):
         holdout: Groups outside all folds: their share of all groups, or a list of their names; null for none.
         batch_size: Samples a step over all processes together.
         num_workers: Processes that load batches, for each training process; null chooses by cores and accelerator.
-        augment: Augmentation of training crops: a recipe (default, geometry, flip), the path of a pipeline saved by
-            albumentations, or null for none.
+        augment: Augmentation of training crops: a recipe (default, geometry, flip, megraphau), the path of a pipeline
+            saved by albumentations, or null for none. Where one is set and ``model.resize`` is, windows lie at random.
         undersample: What is cut in training, drawn anew each epoch: none, classes (of the label set: frames that show
             only common action units, or none; or common expressions, to even sets), expressions (the same by expression
             where action units are trained; frames without one are left out).
         undersample_ratio: How far to cut, as a multiple of the rarest label's count; 1 cuts most.
         weights: Weights against imbalance: none, balanced (coded / (2 positives) of an action unit's positives, coded /
-            (K positives) of one of K expressions) or inverse (in inverse proportion to the rate, their sum being the
-            number of labels).
+            (K positives) of one of K expressions), inverse (in inverse proportion to the rate, their sum being the
+            number of labels) or effective (in inverse proportion to the effective number of positives, with that sum).
+        weights_beta: Of weights effective, 0 (all alike) or more and below 1 (inverse counts): how soon another sample
+            of a class adds nothing; 0.9 to 0.9999 are usual.
         weights_from: Counts behind the weights: natural (the training groups) or sampled (what undersampling keeps of
             them, in expectation over epochs); null takes sampled when undersampling is on.
         occurrence_threshold: Least intensity, 1..5, that counts as present; null takes occurrence as the crop set
@@ -83,6 +87,7 @@ class FaceDataModule(LightningDataModule):
         undersample_ratio: float = 1.0,
         weights: Weights = "none",
         weights_from: WeightsFrom | None = None,
+        weights_beta: float = 0.999,
         occurrence_threshold: int | None = None,
         landmarks: Literal["none", "49", "68", "478"] = "none",
     ) -> None:
@@ -103,6 +108,7 @@ class FaceDataModule(LightningDataModule):
         self.undersample_ratio = undersample_ratio
         self.weights: Weights = weights
         self.weights_from: WeightsFrom = weights_from or ("natural" if undersample == "none" else "sampled")
+        self.weights_beta = weights_beta
         self.occurrence_threshold = occurrence_threshold
         self.landmarks = landmarks
         self._cropset: CropSet | None = None
@@ -148,21 +154,22 @@ class FaceDataModule(LightningDataModule):
         split = split_fold(
             self.cropset, self._protocol, self.fold, self.seed, self.validation, self.validation_share, self.holdout
         )
-        if self.targets.single:
-            split = self._with_class(split)
+        if list(self.targets.tasks) != ["au"]:
+            split = self._with_label(split)
         self.plan = TrainingPlan.make(
             self.targets, split.train, self.undersample, self.undersample_ratio, self.seed, self.fold
         )
         self.split: Split = split  # last: it says that all is set up
 
-    def _with_class(self, split: Split) -> Split:
-        """Leave out of every part the crops that show no class of the label set, as single-label practice does."""
-        coded = self.targets.coded[:, 0]
+    def _with_label(self, split: Split) -> Split:
+        """Leave out of every part the crops without any label of the set, as practice is but for action units alone."""
+        coded: NDArray[np.bool_] = self.targets.coded.max(1)
         parts = {name: getattr(split, name) for name in ("train", "val", "test", "holdout")}
         kept = {name: rows[coded[rows]] for name, rows in parts.items()}
         for name, rows in parts.items():
             if len(rows) and not len(kept[name]):
-                raise FauError(f"the {name} part of fold {self.fold} shows no class of label set '{self.label_set}'")
+                what = "shows no class" if self.targets.single else "has no label"
+                raise FauError(f"the {name} part of fold {self.fold} {what} of label set '{self.label_set}'")
         return replace(split, **kept)
 
     def positive_weights(self) -> NDArray[np.float32] | None:
@@ -171,7 +178,15 @@ class FaceDataModule(LightningDataModule):
         Raises:
             FauError: If what undersampling keeps holds no positive of an action unit.
         """
-        return self.plan.weights(self.weights, self.weights_from)
+        return self.plan.weights(self.weights, self.weights_from, self.weights_beta)
+
+    def landmark_share(self) -> float:
+        """Return the share of the training crops of which a landmark is known; after ``setup``."""
+        rows, known = self.split.train, 0
+        for start in range(0, len(rows), 1024):
+            points = believed(torch.from_numpy(self.cropset.landmarks(rows[start : start + 1024])), self.cropset.size)
+            known += int(torch.isfinite(points).flatten(1).any(dim=1).sum())
+        return known / len(rows)
 
     @property
     def kept(self) -> dict[str, dict[str, float]]:
@@ -200,6 +215,7 @@ class FaceDataModule(LightningDataModule):
             "undersample_ratio": None if self.undersample == "none" else self.undersample_ratio,
             "weights": self.weights,
             "weights_from": None if self.weights == "none" else self.weights_from,
+            **({"weights_beta": self.weights_beta} if self.weights == "effective" else {}),
             "landmarks": self.landmarks,
         }
 
@@ -250,6 +266,10 @@ class FaceDataModule(LightningDataModule):
             raise FauError("there is no hold-out set; set holdout to a share of the groups or to a list of groups")
         return self._eval_loader(self.split.holdout)
 
+    def training_part_dataloader(self) -> EpochLoader:
+        """Return the loader of the training part as evaluation sees it: in order, whole, not augmented."""
+        return self._eval_loader(self.split.train)
+
     def _eval_loader(self, indices: NDArray[np.int64]) -> EpochLoader:
         return self._loader(EvalSampler(indices, self.batch_size, *self._place()), None)
 
@@ -280,5 +300,7 @@ def _check_ranges(data: FaceDataModule) -> None:
         raise FauError(f"seed {data.seed} is outside 0..{2**32 - 1}")
     if not 1 <= data.undersample_ratio < math.inf:
         raise FauError(f"undersample_ratio {data.undersample_ratio} must be 1 (the rarest label's count) or more")
+    if not 0 <= data.weights_beta < 1:
+        raise FauError(f"weights_beta {data.weights_beta} is outside 0..1; 0.999 is usual, 1 is approached by inverse")
     if data.weights_from == "sampled" and data.undersample == "none" and data.weights != "none":
         raise FauError("weights_from: sampled needs undersampling; set undersample: classes, or weights_from: natural")

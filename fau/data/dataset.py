@@ -17,6 +17,7 @@ from fau.crops.store import CropSet
 from fau.data.augment import Augmenter
 from fau.data.sampling import BatchKey
 from fau.data.targets import Targets
+from fau.data.transform import believed
 from fau.errors import FauError
 
 Batch = dict[str, Tensor]
@@ -61,13 +62,16 @@ class BatchDataset(Dataset[Batch]):
 
         Returns:
             ``image`` uint8 (B, H, W, 3); the labels of ``Targets.take``; ``landmarks`` float32 (B, K, 2) when asked
-            for; ``index`` int64 (B,), rows of the manifest; ``epoch`` int64 (B,).
+            for; ``index`` int64 (B,), rows of the manifest; ``epoch`` int64 (B,); in augmented batches ``window``
+            float32 (B, 2), of ``Augmenter.windows``.
         """
         images = self._cropset.crops(key.indices)
         points = self._landmarks(key.indices)
+        batch: Batch = {}
         if self._augmenter is not None:
             self._augmenter(images, points, key.indices, key.epoch)
-        batch = {"image": torch.from_numpy(images)} | self._targets.take(key.indices)
+            batch["window"] = torch.from_numpy(self._augmenter.windows(key.indices, key.epoch))
+        batch |= {"image": torch.from_numpy(images)} | self._targets.take(key.indices)
         if points is not None:
             batch["landmarks"] = torch.from_numpy(points)
         batch["index"] = torch.from_numpy(key.indices.copy())
@@ -77,7 +81,7 @@ class BatchDataset(Dataset[Batch]):
     def _landmarks(self, indices: NDArray[np.int64]) -> NDArray[np.float32] | None:
         if self._landmark_set == "none":
             return None
-        points = self._cropset.landmarks(indices)
+        points = believed(torch.from_numpy(self._cropset.landmarks(indices)), self._cropset.size).numpy()
         if self._landmark_set != "478" and self._cropset.info.landmark_set == "478":
             points = landmark_sets.to_68(points)
         if self._landmark_set == "49" and self._cropset.info.landmark_set != "49":

@@ -54,9 +54,12 @@ class GroupTable:
 
     def shares(self) -> NDArray[np.float64]:
         """Return each group's share of all crops and of each label's positives, float64 (G, 1 + C)."""
-        columns = np.column_stack([self.sizes, self.counts]).astype(np.float64)
-        total = columns.sum(0)
-        shares: NDArray[np.float64] = columns[:, total > 0] / total[total > 0]
+        shares = np.empty((len(self.sizes), 1 + self.counts.shape[1]))  # of millions of groups no copy is small
+        shares[:, 0], shares[:, 1:] = self.sizes, self.counts
+        total = shares.sum(0)
+        if not (total > 0).all():
+            shares, total = shares[:, total > 0], total[total > 0]
+        shares /= total
         return shares
 
     def has_emotion(self) -> NDArray[np.bool_]:

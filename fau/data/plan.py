@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from fau.data.sampling import EpochDraw, Undersampling, undersample_classes, undersample_labels
 from fau.data.targets import Targets
-from fau.data.weights import Weights, balanced_weights, inverse_weights
+from fau.data.weights import Weights, balanced_weights, effective_weights, inverse_weights
 from fau.errors import FauError
-from fau.labels import EXPRESSIONS
+from fau.labels import AFFECT, EXPRESSIONS
 
 Undersample = Literal["none", "classes", "expressions"]
 WeightsFrom = Literal["natural", "sampled"]
@@ -50,15 +50,21 @@ class TrainingPlan:
             fold: Fold of the run.
 
         Raises:
-            FauError: If a label has no positive among ``rows``, or no row has an expression to undersample by.
+            FauError: If a label has no positive among ``rows``, or no row has an expression to undersample by, or
+                classes are of several tasks or of none.
         """
-        for label, count in zip(targets.labels, (targets.present[rows] > 0).sum(0), strict=True):
+        for label, count in zip(targets.labels, (targets.shown[rows] > 0).sum(0), strict=True):
             if not count:
                 raise FauError(
-                    f"{label} has no positive in the training part of fold {fold}; use a label set without it, "
-                    "fewer folds or more groups"
+                    f"{label} has no {'value' if label in AFFECT else 'positive'} in the training part of fold {fold}; "
+                    "use a label set without it, fewer folds or more groups"
                 )
         plan: Undersampling | None = None
+        if undersample == "classes" and list(targets.tasks) not in (["au"], ["expression"]):
+            raise FauError(
+                "undersample: classes needs a label set of action units alone or of expressions alone; set expressions "
+                "or none"
+            )
         if undersample == "classes" and targets.single:
             plan = undersample_classes(np.where(targets.coded[rows, 0], targets.present[rows].argmax(1), -1), ratio)
         elif undersample == "classes":
@@ -81,23 +87,47 @@ class TrainingPlan:
             source: ``natural`` counts the training part, ``sampled`` what an epoch keeps of it in expectation.
         """
         share = np.ones(len(self.rows)) if source == "natural" else self._share
-        return share @ self.targets.present[self.rows], share @ self.targets.coded[self.rows]
+        return share @ self.targets.shown[self.rows], share @ self.targets.coded[self.rows]
 
-    def weights(self, kind: Weights, source: WeightsFrom) -> NDArray[np.float32] | None:
-        """Return the weights of the positives, (L,), or None for ``none``.
+    def rates(self) -> NDArray[np.float64]:
+        """Return each label's share of the coded samples that an epoch draws in expectation, (L,), above 0.
+
+        Raises:
+            FauError: If undersampling keeps no positive of a label.
+        """
+        positives, coded = self._kept_counts("sampled")
+        return positives / coded
+
+    def _kept_counts(self, source: WeightsFrom) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        positives, coded = self.counts(source)
+        for label, count in zip(self.targets.labels, positives, strict=True):
+            if not count:
+                raise FauError(f"undersampling keeps no positive of {label}; set weights_from: natural or another rule")
+        return positives, coded
+
+    def weights(self, kind: Weights, source: WeightsFrom, beta: float = 0.999) -> NDArray[np.float32] | None:
+        """Return the weights of the labels, (L,), task by task, or None for ``none``; valence and arousal weigh 1.
 
         Raises:
             FauError: If what undersampling keeps holds no positive of a label.
         """
         if kind == "none":
             return None
-        positives, coded = self.counts(source)
-        for label, count in zip(self.targets.labels, positives, strict=True):
-            if not count:
-                raise FauError(f"undersampling keeps no positive of {label}; set weights_from: natural or another rule")
-        if kind == "inverse":
-            return inverse_weights(positives, coded)
-        return balanced_weights(positives, coded, parts=len(positives) if self.targets.single else 2)
+        if list(self.targets.tasks) == ["va"]:
+            raise FauError(f"data.weights '{kind}' has nothing to weigh: valence and arousal have no classes; set none")
+        positives, coded = self._kept_counts(source)
+        weights = np.ones(len(positives), np.float32)
+        for task, columns in self.targets.tasks.items():
+            own, of = positives[columns], coded[columns]
+            if task == "va":
+                continue
+            if kind == "inverse":
+                weights[columns] = inverse_weights(own, of)
+            elif kind == "effective":
+                weights[columns] = effective_weights(own, beta)
+            else:
+                weights[columns] = balanced_weights(own, of, parts=len(own) if task == "expression" else 2)
+        return weights
 
     def kept(self) -> dict[str, dict[str, float]]:
         """Return frames and positives of each label in all and in an epoch, in expectation.
@@ -120,5 +150,5 @@ class TrainingPlan:
     def kept_in(self, epoch: int) -> dict[str, int]:
         """Return frames and positives of each label that one epoch, counted from 0, draws."""
         rows = self.draw.chosen(epoch)
-        positives = self.targets.present[rows].sum(0).astype(int).tolist()
+        positives = self.targets.shown[rows].sum(0).astype(int).tolist()
         return {"frames": len(rows)} | dict(zip(self.targets.labels, positives, strict=True))

@@ -13,13 +13,14 @@ from torch import Tensor
 from fau.crops.store import CropSet
 from fau.errors import FauError
 from fau.labels import (
+    AFFECT,
     EXPRESSIONS,
     au_column,
     au_label,
     expression_set,
     intensity_column,
-    is_expression_set,
     label_set,
+    label_tasks,
     output_labels,
 )
 
@@ -29,24 +30,39 @@ class Targets:
     """Labels of all N crops of a crop set, L labels of a label set wide.
 
     Attributes:
-        labels: Printed names of the label set, such as ``AU1`` or ``happiness``, in output order.
-        present: float32 (N, L): 1 present, 0 absent or not coded; one-hot for a set of expressions.
+        labels: Printed names of the label set, such as ``AU1``, ``happiness`` or ``valence``, in output order.
+        tasks: Columns of each task of the label set: ``au``, ``expression``, ``va``.
+        present: float32 (N, L): 1 present, 0 absent or not coded; one-hot for expressions; of valence and arousal the
+            value, -1..1, 0 where not coded.
         coded: bool (N, L), True where that is coded. A frame whose class is not in a set of expressions is not coded.
-        single: Whether each sample has one label at most: a set of expressions.
-        intensity: float32 (N, A), 0..5, 0 where not coded; A = 0 for a set of expressions.
+        intensity: float32 (N, A), 0..5, 0 where not coded; A action units, none without such a task.
         intensity_mask: bool (N, A), True where intensity is coded.
         expression: int64 (N,), position in ``fau.labels.EXPRESSIONS``, -1 = none.
         valence_arousal: float32 (N, 2), -1..1, NaN = none.
     """
 
     labels: list[str]
+    tasks: dict[str, slice]
     present: NDArray[np.float32]
     coded: NDArray[np.bool_]
-    single: bool
     intensity: NDArray[np.float32]
     intensity_mask: NDArray[np.bool_]
     expression: NDArray[np.int64]
     valence_arousal: NDArray[np.float32]
+
+    @property
+    def single(self) -> bool:
+        """Whether each sample has one label at most: a set of expressions, and nothing else."""
+        return list(self.tasks) == ["expression"]
+
+    @property
+    def shown(self) -> NDArray[np.float32]:
+        """1 where a label counts as shown, float32 (N, L): is present, or has a value of valence or arousal."""
+        if "va" not in self.tasks:
+            return self.present
+        shown, values = self.present.copy(), self.tasks["va"]
+        shown[:, values] = self.coded[:, values]
+        return shown
 
     def take(self, indices: NDArray[np.int64]) -> dict[str, Tensor]:
         """Return the labels of some crops as tensors, under the names that a batch uses."""
@@ -66,29 +82,37 @@ def read_targets(cropset: CropSet, label_set_name: str, occurrence_threshold: in
 
     Args:
         cropset: Where to read.
-        label_set_name: A name in ``fau.labels.LABEL_SETS`` or ``EXPRESSION_SETS``.
+        label_set_name: A label set, or several with plus signs between; see ``fau.labels.label_tasks``.
         occurrence_threshold: Least intensity, 1..5, that counts as present; None takes occurrence as the crop set
             has it. With another threshold than the crop set's own, occurrence is made from intensity, and is not coded
             where intensity is not.
 
     Raises:
         FauError: If the crop set lacks an action unit of the label set, or its intensities where they are needed, or
-            has no expression of the label set, or one that is not in the vocabulary.
+            a class of the label set, or valence and arousal, or holds a label that cannot be.
     """
     expression = _expressions(cropset)
     valence_arousal = _columns(cropset.manifest, ["valence", "arousal"])
-    if is_expression_set(label_set_name):
-        present = _one_hot(cropset, expression, label_set_name)
-        coded = np.repeat(present.any(1, keepdims=True), present.shape[1], 1)
-        none = np.zeros((len(present), 0), np.float32)
-        labels = output_labels(label_set_name)
-        return Targets(labels, present, coded, True, none, none.astype(bool), expression, valence_arousal)
-    occurrence, intensity = _occurrence(cropset, label_set_name, occurrence_threshold)
+    intensity = np.zeros((len(expression), 0), np.float32)
+    tasks: dict[str, slice] = {}
+    present: list[NDArray[np.float32]] = []
+    coded: list[NDArray[np.bool_]] = []
+    for task, name in label_tasks(label_set_name).items():
+        if task == "au":
+            values, intensity = _occurrence(cropset, name, occurrence_threshold)
+        elif task == "expression":
+            values = _one_hot(cropset, expression, name)
+        else:
+            values = _affect(cropset, valence_arousal)
+        start = sum(part.shape[1] for part in present)
+        tasks[task] = slice(start, start + values.shape[1])
+        present.append(np.nan_to_num(values, nan=0.0))
+        coded.append(~np.isnan(values))
     return Targets(
         labels=output_labels(label_set_name),
-        present=np.nan_to_num(occurrence, nan=0.0),
-        coded=~np.isnan(occurrence),
-        single=False,
+        tasks=tasks,
+        present=np.concatenate(present, axis=1),
+        coded=np.concatenate(coded, axis=1),
         intensity=np.nan_to_num(intensity, nan=0.0),
         intensity_mask=~np.isnan(intensity),
         expression=expression,
@@ -142,15 +166,41 @@ def _expressions(cropset: CropSet) -> NDArray[np.int64]:
 
 
 def _one_hot(cropset: CropSet, expression: NDArray[np.int64], label_set_name: str) -> NDArray[np.float32]:
-    """Return the classes of a set of expressions, float32 (N, K), a row of zeros where none of them is shown."""
-    wanted = np.array([EXPRESSIONS.index(name) for name in expression_set(label_set_name)])
+    """Return the classes of a set of expressions, float32 (N, K), a row of NaN where none of them is shown."""
+    classes = expression_set(label_set_name)
+    wanted = np.array([EXPRESSIONS.index(name) for name in classes])
     present: NDArray[np.float32] = (expression[:, None] == wanted).astype(np.float32)
+    name = cropset.info.name
     if not present.any():
         raise FauError(
-            f"crop set '{cropset.info.name}' has no expressions, which label set '{label_set_name}' asks for; "
+            f"crop set '{name}' has no expressions, which label set '{label_set_name}' asks for; "
             "choose a label set of action units"
         )
+    if lacking := [label for label, shown in zip(classes, present.max(0), strict=True) if not shown]:
+        has = ",".join(label for label in classes if label not in lacking)
+        raise FauError(
+            f"crop set '{name}' shows no {' and no '.join(lacking)}, which label set '{label_set_name}' asks for; "
+            f"choose one without: {has}"
+        )
+    present[present.max(1) == 0] = np.nan
     return present
+
+
+def _affect(cropset: CropSet, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return valence and arousal, float32 (N, 2), NaN where not coded, once they are known to be there and in range."""
+    name = cropset.info.name
+    for column, label in zip(values.T, AFFECT, strict=True):
+        coded = ~np.isnan(column)
+        if not coded.any():
+            raise FauError(f"crop set '{name}' has no {label}, which label set 'va' asks for; choose another label set")
+        outside = coded & ~(np.abs(column) <= 1)
+        if outside.any():
+            row = int(outside.argmax())
+            raise FauError(
+                f"crop set '{name}' has {label} = {column[row]:.6g} in row '{cropset.manifest['id'][row]}', outside "
+                "-1..1; put null where it is not known, and prepare the crop set again"
+            )
+    return values
 
 
 def _columns(manifest: pl.DataFrame, names: list[str]) -> NDArray[np.float32]:

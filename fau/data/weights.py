@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Weights = Literal["none", "balanced", "inverse"]
+Weights = Literal["none", "balanced", "inverse", "effective"]
 
 
 def balanced_weights(positives: NDArray[np.float64], coded: NDArray[np.float64], parts: int = 2) -> NDArray[np.float32]:
@@ -30,3 +30,17 @@ def inverse_weights(positives: NDArray[np.float64], coded: NDArray[np.float64]) 
     """
     inverse = coded / positives
     return np.asarray(inverse * (len(inverse) / inverse.sum()), dtype=np.float32)
+
+
+def effective_weights(positives: NDArray[np.float64], beta: float) -> NDArray[np.float32]:
+    """Return weights in inverse proportion to each label's effective number of samples, (1 - beta^n) / (1 - beta).
+
+    They sum to the number of labels (Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019,
+    equation 6). With beta 0 every label weighs 1; as beta goes to 1 they become the inverse counts.
+
+    Args:
+        positives: Shape (L,), coded positives of each label, above 0; may be expected counts.
+        beta: 0 or more and less than 1.
+    """
+    effective = -np.expm1(positives * np.log(beta)) / (1 - beta) if beta else np.ones_like(positives)
+    return np.asarray(len(effective) / (effective * (1 / effective).sum()), dtype=np.float32)

@@ -19,7 +19,7 @@ from fau.metrics import MONITOR
 from fau.runs import RunDirectory, write_atomically
 
 
-def checkpoints(run: RunDirectory, select_best: bool) -> list[Callback]:
+def checkpoints(run: RunDirectory, select_best: bool, monitor: str = MONITOR) -> list[Callback]:
     """Return the callbacks that keep ``best.ckpt``, where there is a validation part, and ``last.ckpt``.
 
     Both are written at the ends of epochs only, since Lightning restores no position within one. The best comes first:
@@ -32,7 +32,7 @@ def checkpoints(run: RunDirectory, select_best: bool) -> list[Callback]:
         "enable_version_counter": False,
         "auto_insert_metric_name": False,
     }
-    best = RunCheckpoint(filename="best", monitor=MONITOR, mode="max", save_top_k=1, **common)
+    best = RunCheckpoint(filename="best", monitor=monitor, mode="max", save_top_k=1, **common)
     last = RunCheckpoint(filename="last", monitor=None, every_n_epochs=1, save_top_k=1, **common)
     return [best, last] if select_best else [last]
 
@@ -144,6 +144,7 @@ class EpochLog(Callback):
         if not trainer.is_global_zero:
             return
         row: dict[str, float | int | None] = {"epoch": trainer.current_epoch}
+        row["processes"] = trainer.world_size
         row["time_s"] = round(time.monotonic() - self._began, 3)
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         for name, value in trainer.callback_metrics.items():

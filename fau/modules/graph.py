@@ -38,6 +38,8 @@ class GraphDetection(AUDetection):
         channels_last: Lay activations out channel by channel within a pixel, which convolutions prefer.
         compile: Compile the network by ``torch.compile``.
         allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked in reports.
+        resize: Side in pixels that crops are brought to before a window of the network's input is cut out of them: in
+            training at random where ``data.augment`` is set, else from the centre. None resizes them to the input.
 
     Raises:
         FauError: If the network is none of ME-GraphAU's, or settings contradict each other.
@@ -57,8 +59,10 @@ class GraphDetection(AUDetection):
         channels_last: bool = True,
         compile: bool = False,
         allow_upsample: bool = False,
+        resize: int | None = None,
     ) -> None:
-        super().__init__(label_set, net, optimizer, scheduler, threshold, channels_last, compile, allow_upsample)
+        more = (channels_last, compile, allow_upsample, resize)
+        super().__init__(label_set, net, optimizer, scheduler, threshold, *more)
         if not isinstance(self.net, MEGraphAUStage1 | MEGraphAUStage2):
             raise FauError(f"GraphDetection trains ME-GraphAU, not {type(self.net).__name__}; set model.net")
         if stage1 is not None and not isinstance(self.net, MEGraphAUStage2):
@@ -86,9 +90,13 @@ class GraphDetection(AUDetection):
 
     def record(self) -> dict[str, Any]:
         """Return what the run's record keeps of where training started."""
-        if self.started_from or not isinstance(self.net, MEGraphAUStage2):
-            return {"started_from": self.started_from} if self.started_from else {}
-        return {"warnings": ["stage 2 was trained without a stage 1 to start from; name one by --model.stage1"]}
+        about = super().record()
+        if self.started_from:
+            return about | {"started_from": self.started_from}
+        if not isinstance(self.net, MEGraphAUStage2):
+            return about
+        sentence = "stage 2 was trained without a stage 1 to start from; name one by --model.stage1"
+        return about | {"warnings": [*about.get("warnings", []), sentence]}
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:
         """Return the loss of the union batch: each part's mean over what is coded of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ from torch import Tensor
 from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
 from fau.labels import label_set as aus_of
+from fau.landmarks import FAILURE
 from fau.losses import landmark_loss, masked_bce, refinement_loss, squared_interocular, weighted_dice
 from fau.modules.base import Arrays, Batch
 from fau.modules.detection import AUDetection
-from fau.nets.jaanet import JAANet, JAAOutput
+from fau.nets.jaanet import PUBLISHED, JAANet, JAAOutput
+from fau.nets.jaanet_weights import outputs_of, start_from_other_aus
 from fau.nets.output import Net, NetOutput
-
-FAILURE = 0.1  # of the eyes' distance: a mean error above it is a failure
+from fau.runs import RunDirectory
 
 
 class JAADetection(AUDetection):
@@ -36,10 +38,14 @@ class JAADetection(AUDetection):
         refinement_weight: Factor of the refinement loss (version 1) with the authors' halving; the rate of the
             refinement's weights is twice that of the rest.
         dice: ``sample``, the ratio of each label as published; or ``batch``, that of the authors' PyTorch code.
+        start_from: Where training starts: a run of JAA-Net with any action units, or a folder with the authors' six
+            files (of 12: BP4D's, of 8: DISFA's). What other action units cannot use keeps its random start.
         threshold: Least score that counts as present, in metrics and counts.
         channels_last: Lay activations out channel by channel within a pixel, which convolutions prefer.
         compile: Compile the network by ``torch.compile``.
         allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked in reports.
+        resize: Side in pixels that crops are brought to before a window of the network's input is cut out of them: in
+            training at random where ``data.augment`` is set, else from the centre. None resizes them to the input.
 
     Raises:
         FauError: If the network is another, an AU has no place on the face, or a setting cannot work.
@@ -58,12 +64,15 @@ class JAADetection(AUDetection):
         landmark_weight: float = 0.5,
         refinement_weight: float = 1e-4,
         dice: str = "sample",
+        start_from: str | None = None,
         threshold: float = 0.5,
         channels_last: bool = True,
         compile: bool = False,
         allow_upsample: bool = False,
+        resize: int | None = None,
     ) -> None:
-        super().__init__(label_set, net, optimizer, scheduler, threshold, channels_last, compile, allow_upsample)
+        more = (channels_last, compile, allow_upsample, resize)
+        super().__init__(label_set, net, optimizer, scheduler, threshold, *more)
         if not isinstance(self.net, JAANet):
             raise FauError(f"JAADetection trains JAANet, not {type(self.net).__name__}; set model.net")
         if dice not in ("sample", "batch"):
@@ -74,6 +83,8 @@ class JAADetection(AUDetection):
         self.net.use_aus(aus_of(label_set))
         self.landmark_weight, self.refinement_weight = landmark_weight, refinement_weight
         self.dice_over_batch = dice == "batch"
+        self._start_from = None if start_from is None else Path(start_from)
+        self.started_from: dict[str, Any] = {}
         if self.net.version == 1:
             self._optimizer = self._refinement_faster(optimizer)
 
@@ -90,22 +101,28 @@ class JAADetection(AUDetection):
 
         return make
 
+    @property
+    def landmark_set(self) -> str | None:
+        """The landmarks that JAA-Net learns."""
+        return "49"
+
     def use_training_data(self, data: FaceDataModule) -> None:
-        """Take the loss weights from the training part.
+        """Take the loss weights from the training part, and the weights that training starts from.
 
         Raises:
-            FauError: If batches carry no landmarks, or weights are of another kind.
+            FauError: If batches carry no landmarks, weights are of another kind, or the start does not fit.
         """
         super().use_training_data(data)
-        if data.landmarks != "49":
-            raise FauError(f"JAA-Net learns 49 landmarks, and data.landmarks is {data.landmarks}; set it to 49")
         if self.positive_weight is not None:
             raise FauError(f"data.weights '{data.weights}' weighs positives alone; JAA-Net takes inverse, or none")
+        if self._start_from is not None:
+            there, here = _aus_of_start(self._start_from, data), aus_of(data.label_set)
+            carried, fresh = start_from_other_aus(self.net, self._start_from, there, here)
+            self.started_from = {"weights": str(self._start_from), "carried over": carried, "at random": fresh}
 
-    def _target(self, batch: Batch) -> Tensor:
-        """Return a batch's landmarks (B, 49, 2) in pixels of the network's input."""
-        scale = self.net.input_size / batch["image"].shape[1]
-        return (batch["landmarks"] + 0.5) * scale - 0.5  # a pixel's centre is at a whole number
+    def record(self) -> dict[str, Any]:
+        """Return what the run's record keeps of where training started."""
+        return super().record() | ({"started_from": self.started_from} if self.started_from else {})
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:
         """Return the loss of the union batch: each part's mean over what is coded of it.
@@ -116,7 +133,7 @@ class JAADetection(AUDetection):
         if not isinstance(output, JAAOutput):
             raise TypeError(f"{type(self.net).__name__} gives no JAAOutput")
         label, mask = batch["label"], batch["label_mask"]
-        loss = self.landmark_weight * self.union_mean(landmark_loss(output.landmarks, self._target(batch)))
+        loss = self.landmark_weight * self.union_mean(landmark_loss(output.landmarks, self.landmarks(batch)))
         for logits in (output.logits, output.local_logits):
             if logits is not None:
                 score = logits.float().sigmoid()
@@ -134,7 +151,7 @@ class JAADetection(AUDetection):
         """Keep scores, labels and masks, and each face's landmark error in distances of its eyes."""
         if not isinstance(output, JAAOutput):
             raise TypeError(f"{type(self.net).__name__} gives no JAAOutput")
-        target = self._target(batch)
+        target = self.landmarks(batch)
         error = (output.landmarks - target).square().sum(dim=2).sqrt().nanmean(dim=1)
         error = error / squared_interocular(target).sqrt()
         kept = super().arrays(output, batch) | {"au/landmark_error": error}
@@ -150,3 +167,27 @@ class JAADetection(AUDetection):
         if len(error):
             found |= {"landmark_error": float(error.mean()), "landmark_failures": float((error > FAILURE).mean())}
         return found
+
+
+def _aus_of_start(path: Path, data: FaceDataModule) -> tuple[int, ...]:
+    """Return the action units of the weights that training starts from, in their order.
+
+    Raises:
+        FauError: If there is no such folder, or a run learned from groups that are tested here.
+    """
+    if not path.is_dir():
+        raise FauError(f"model.start_from '{path}' is no folder; name a run, or a folder with the authors' six files")
+    if not (path / "run.json").exists():
+        return PUBLISHED.get(outputs_of(path), ())
+    run = RunDirectory(path)
+    record = run.read()
+    if record["crop_set"]["id"] == data.cropset.id:
+        groups = run.groups()
+        learned = {*groups["train"], *groups["val"]}
+        shared = learned.intersection(data.split.groups["test"])
+        if shared:
+            raise FauError(
+                f"the run '{path}' learned from {len(shared)} groups that fold {data.fold} tests; name its run of the "
+                "same fold in model.start_from"
+            )
+    return aus_of(record["label_set"])

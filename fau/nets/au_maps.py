@@ -1,13 +1,14 @@
 """Where action units are on a face, and maps of attention around there: for networks that look at places.
 
 A rule names two landmarks and how far below them the AU's centres lie, in distances of the inner eye corners: those of
-JAA-Net (Shao et al., ECCV 2018; IJCV 2020), which descend from EAC-Net's (Li et al., FG 2017).
+JAA-Net (Shao et al., ECCV 2018; IJCV 2020), and those of EAC-Net (Li et al., FG 2017; TPAMI 2018), their ancestors.
+All their landmarks are among the 49, and so among the 66 and the 68.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,11 @@ RULES_49 |= {
     **dict.fromkeys((18, 22, 28), RULES_49[23]),
     27: RULES_49[26],
 }
+# EAC-Net's differ on the mouth. Of its ten regions the authors' comments name no AU for 34 and 40, where lips part.
+EAC_RULES_49: dict[int, tuple[int, int, float]] = RULES_49 | {
+    10: (32, 36, LEVEL),
+    **dict.fromkeys((18, 22, 23, 24, 28), (43, 45, LEVEL)),
+}
 
 
 class Centres(nn.Module):
@@ -50,6 +56,7 @@ class Centres(nn.Module):
 
     Args:
         aus: AUs, in the order of the maps.
+        rules: For each AU two of the 49 landmarks, and the divisor of the ruler that moves both centres down.
 
     Raises:
         FauError: If an AU has no rule.
@@ -58,17 +65,17 @@ class Centres(nn.Module):
     points: Tensor
     divisor: Tensor
 
-    def __init__(self, aus: Sequence[int]) -> None:
+    def __init__(self, aus: Sequence[int], rules: Mapping[int, tuple[int, int, float]] = RULES_49) -> None:
         super().__init__()
-        without = [au for au in aus if au not in RULES_49]
+        without = [au for au in aus if au not in rules]
         if without:
             raise FauError(
                 f"AU {', '.join(map(str, without))} has no place on the face; "
-                f"choose among {', '.join(map(str, sorted(RULES_49)))}"
+                f"choose among {', '.join(map(str, sorted(rules)))}"
             )
-        rules = [RULES_49[au] for au in aus]
-        self.register_buffer("points", torch.tensor([rule[:2] for rule in rules]).view(-1, 2), persistent=False)
-        self.register_buffer("divisor", torch.tensor([float(rule[2]) for rule in rules]), persistent=False)
+        chosen = [rules[au] for au in aus]
+        self.register_buffer("points", torch.tensor([rule[:2] for rule in chosen]).view(-1, 2), persistent=False)
+        self.register_buffer("divisor", torch.tensor([float(rule[2]) for rule in chosen]), persistent=False)
 
     def forward(self, landmarks: Tensor) -> Tensor:
         """Return centres (B, N, 2, 2) as x, y from landmarks (B, 49, 2), in their unit."""

@@ -1,4 +1,4 @@
-"""Any timm model as the feature extractor, with GLA-CNN's attention and head. The only importer of timm."""
+"""Any timm model as the feature extractor, with GLA-CNN's attention and head."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import timm
 import torch
 from safetensors import SafetensorError
 from timm.data.config import resolve_model_data_config
-from timm.models import load_state_dict
+from timm.models import group_parameters, load_state_dict
 from torch import Tensor, nn
 
+import fau.nets.torchvision_models  # noqa: F401  # registers what timm lacks
 from fau.errors import FauError
 from fau.nets.attention import KERAS_NORM_MOMENTUM, PoolingHead
 from fau.nets.output import Net, NetOutput
@@ -91,6 +92,12 @@ class Backbone(Net):
         output: NetOutput = self.head(_feature_map(self.features, image))
         return output
 
+    def depths(self) -> dict[str, int]:
+        """Return how deep each parameter lies: the model's by timm's own division into layers, then the head."""
+        body = {f"features.{name}": depth for name, depth in _depths(self.features).items()}
+        head = 1 + max(body.values(), default=-1)
+        return body | {f"head.{name}": head for name, _ in self.head.named_parameters()}
+
 
 class Trunk(nn.Module):
     """A timm model up to its last feature map, for networks with a head of their own.
@@ -149,6 +156,15 @@ def _settings(name: str, input_size: int | None, options: dict[str, Any] | None)
     if config and config.fixed_input_size:
         options.setdefault("img_size", size)
     return own_size, size, options
+
+
+def _depths(model: nn.Module) -> dict[str, int]:
+    """Return the depth of each parameter of a timm model, the stem's 0; all 0 where timm knows no layers of it."""
+    names = [name for name, _ in model.named_parameters()]
+    if not hasattr(model, "group_matcher"):
+        return dict.fromkeys(names, 0)
+    found = group_parameters(model, model.group_matcher(coarse=False), reverse=True)  # type: ignore[operator]
+    return {name: int(found.get(name, 0)) for name in names}
 
 
 def _feature_map(model: nn.Module, image: Tensor) -> Tensor:
@@ -239,9 +255,13 @@ def _load_file(model: nn.Module, name: str, path: Path) -> None:
     try:
         weights = load_state_dict(str(path), weights_only=True)
         # timm's own convention for renamed keys and for position embeddings of another image size
-        adapt = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+        module = sys.modules[type(model).__module__]
+        adapt = getattr(module, "checkpoint_filter_fn", None)
+        older = getattr(module, "_filter_fn", None)  # of VGGs: torchvision's linear layers are convolutions here
         if adapt is not None:
             weights = adapt(weights, model)
+        elif older is not None:
+            weights = older(weights)
         report = model.load_state_dict(weights, strict=False)
     except (*_LOAD_ERRORS, AttributeError, EOFError, TypeError) as error:
         raise FauError(f"'{path}' cannot be read as weights of {name}: {_reason(error)}") from error

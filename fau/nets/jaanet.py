@@ -93,7 +93,7 @@ class JAANet(Net):
         side = input_size // REDUCTION // 2 // 2 // 2
         flat = 20 * unit * side * side
         self.align = extractor(channels, unit)
-        self.landmarks = nn.Sequential(nn.Linear(flat, 64 * unit), nn.Linear(64 * unit, 2 * LANDMARKS))
+        self.landmark_head = nn.Sequential(nn.Linear(flat, 64 * unit), nn.Linear(64 * unit, 2 * LANDMARKS))
         self.refine = refinement(unit, num_outputs)
         self.local = extractor(channels, unit, num_outputs)
         self.local_head = (
@@ -141,8 +141,8 @@ class JAANet(Net):
         features: Tensor = self.region(image)
         aligned: Tensor = self.align(features)
         with torch.autocast(image.device.type, enabled=False):  # half precision would round to whole pixels
-            wide = aligned.flatten(1).to(next(self.landmarks.parameters()).dtype)
-            landmarks = self.landmarks(wide).unflatten(1, (LANDMARKS, 2))
+            wide = aligned.flatten(1).to(next(self.landmark_head.parameters()).dtype)
+            landmarks = self.landmark_head(wide).unflatten(1, (LANDMARKS, 2))
         initial = self.initial_maps(landmarks)
         maps: Tensor = self.refine(initial)
         attended = features.unsqueeze(1) * maps.unsqueeze(2)

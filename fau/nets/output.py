@@ -64,8 +64,11 @@ class Net(nn.Module):
         input_size: Side of the square image that the network is made for, in pixels.
         mean: Per-channel mean, RGB on the scale 0..1, that the input is normalised by.
         std: Per-channel standard deviation, same scale.
+        landmarks: The landmark set, ``49`` or ``68``, that ``forward`` takes as its second argument; None without. A
+            class attribute, or set in the constructor.
     """
 
+    landmarks: str | None = None
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     __call__: Callable[..., NetOutput]
@@ -84,5 +87,17 @@ class Net(nn.Module):
 
         Args:
             image: (B, 3, H, W) float, normalised by ``mean`` and ``std``; channels_last is the faster layout.
+
+        A network with ``landmarks`` takes besides ``points: Tensor | None = None``, (B, K, 2) float32: x and y in
+        pixels of ``image``, pixel centres at whole numbers, NaN where not known.
         """
         raise NotImplementedError
+
+    def depths(self) -> dict[str, int]:
+        """Return how deep each parameter lies, from 0 at the image; the deepest is the head, the rest the body.
+
+        By default each child of the network is a step, in the order in which they were made; a network that knows its
+        layers better says so. Fine-tuning freezes and slows layers by it.
+        """
+        steps = {name: step for step, (name, _) in enumerate(self.named_children())}
+        return {name: steps.get(name.partition(".")[0], 0) for name, _ in self.named_parameters()}

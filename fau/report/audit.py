@@ -30,10 +30,11 @@ def audit(rows: list[Row], runs: list[Run]) -> list[str]:
         *_mixed(
             [run for run in used if _processes(run)],
             "numbers of processes (batch norm saw other shares of a batch)",
-            lambda run: str(_processes(run)),
+            lambda run: " then ".join(map(str, _processes(run))),
         ),
         *_mixed(used, "code versions", lambda run: str(run["code_version"])),
         *_within(rows),
+        *_regrouped(used),
         *_partial(used),
         *_mixed(used, "machines (times and rates are not comparable)", _machine),
         *_own(used),
@@ -90,6 +91,14 @@ def _within(rows: list[Row]) -> Iterable[str]:
             yield f"row '{row.name}' mixes {len(kinds)} configurations; give each a name of its own"
 
 
+def _regrouped(runs: list[Run]) -> Iterable[str]:
+    """Runs that were resumed with another number of processes."""
+    for run in runs:
+        if len(numbers := _processes(run)) > 1:
+            what = f"row '{run.name}', fold {run.fold}, seed {run.seed}"
+            yield f"{what} was trained by {' then '.join(map(str, numbers))} processes (batch norm saw other shares)"
+
+
 def _partial(runs: list[Run]) -> Iterable[str]:
     """Rows that were tested on a part of the test fold."""
     names: dict[str, None] = {}
@@ -127,10 +136,12 @@ def _trainer(run: Run) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def _processes(run: Run) -> int | None:
-    """Number of processes that trained a run; None where it is unknown or, by synchronised batch norm, no matter."""
-    number = run["processes"] or run["devices"]
-    return number if isinstance(number, int) and not _trainer(run).get("sync_batchnorm") else None
+def _processes(run: Run) -> list[int]:
+    """Numbers of processes that trained a run; none where unknown or, by synchronised batch norm, of no matter."""
+    if _trainer(run).get("sync_batchnorm"):
+        return []
+    trained = run.epochs.get("processes") or [run["processes"] or run["devices"]]
+    return list(dict.fromkeys(int(number) for number in trained if isinstance(number, int | float)))
 
 
 def _machine(run: Run) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fau import __version__
 from fau.errors import FauError
+from fau.report.affect import AffectExperiment, build_affect, has_affect, unfinished
 from fau.report.audit import audit
 from fau.report.load import Run
+from fau.report.published import PublishedRow, choose
 from fau.report.rows import Comparison, Row, build_row
+from fau.report.views import task_views
 from fau.stats import SwapTest, difference_intervals, holm, swap_test
 
 
@@ -28,7 +30,7 @@ class Experiment:
         runs: Every run found, finished or not.
         labels: Labels of the reference.
         warnings: What makes rows incomparable or incomplete.
-        published: Published rows that the configurations name, as written there.
+        published: Published rows of the same labels, and of the same corpus or named by the configurations.
     """
 
     name: str
@@ -36,7 +38,7 @@ class Experiment:
     runs: list[Run]
     labels: tuple[str, ...]
     warnings: list[str]
-    published: list[dict[str, Any]] = field(default_factory=list)
+    published: list[PublishedRow] = field(default_factory=list)
 
     @property
     def reference(self) -> Row:
@@ -66,6 +68,7 @@ class Report:
         level: Confidence level.
         created: When, local time.
         version: Of fau.
+        affect: Experiments of valence and arousal, in alphabetical order.
     """
 
     root: Path
@@ -75,6 +78,7 @@ class Report:
     level: float
     created: datetime
     version: str = __version__
+    affect: list[AffectExperiment] = field(default_factory=list)
 
 
 def build_report(
@@ -92,10 +96,14 @@ def build_report(
     Raises:
         FauError: If no run is finished, or no experiment has the reference.
     """
+    runs = [view for run in runs for view in task_views(run)]
+    affect = build_affect(runs, reference, resamples, level)
     by_experiment: dict[str, list[Run]] = {}
     for run in runs:
-        by_experiment.setdefault(run.experiment, []).append(run)
-    experiments, warnings, names = [], [], set()
+        if not has_affect(run):
+            by_experiment.setdefault(run.experiment, []).append(run)
+    experiments, warnings, names = [], [], {row.name for experiment in affect for row in experiment.rows}
+    warnings += unfinished(runs, affect)
     for name, members in sorted(by_experiment.items()):
         notes: list[str] = []
         rows = _rows(members, notes, level)
@@ -109,15 +117,15 @@ def build_report(
                 notes.append(f"there is no finished row '{reference}': '{rows[0].name}' is the reference")
             rows.sort(key=lambda row: row.name != reference)
         _compare(rows, notes, resamples, level)
-        published = _published(members)
+        published = _published(rows, members, notes)
         warning = audit(rows, members) + notes
         experiments.append(Experiment(name, rows, members, rows[0].labels, warning, published))
-    if not experiments:
+    if not experiments and not affect:
         raise FauError(f"'{root}' holds no finished run yet: {'; '.join(warnings)}")
     if reference is not None and reference not in names:
         known = ", ".join(sorted(names))
         raise FauError(f"--reference '{reference}' is no finished row of '{root}'; choose one of {known}")
-    return Report(root, experiments, warnings, resamples, level, datetime.now().astimezone())
+    return Report(root, experiments, warnings, resamples, level, datetime.now().astimezone(), affect=affect)
 
 
 def _rows(runs: list[Run], notes: list[str], level: float) -> list[Row]:
@@ -180,9 +188,11 @@ def _select(row: Row, seeds: tuple[int, ...], groups: list[str]) -> NDArray[np.i
     return row.counts[by_seed][:, [position[group] for group in groups], :, :3]
 
 
-def _published(runs: list[Run]) -> list[dict[str, Any]]:
-    """Published rows, each once, in the order of the configurations."""
-    found: list[dict[str, Any]] = []
-    for run in runs:
-        found += [entry for entry in run["published"] or [] if isinstance(entry, dict) and entry not in found]
-    return found
+def _published(rows: list[Row], runs: list[Run], notes: list[str]) -> list[PublishedRow]:
+    """Choose the published rows to show beside an experiment's."""
+    asked = [run["published"] for run in runs]
+    names = [name for names in asked if isinstance(names, list) for name in names if isinstance(name, str)]
+    used = [run for row in rows for run in row.runs]
+    tested = [(str((run["crop_set"] or {}).get("corpus", "")), str(run["protocol"] or "")) for run in used]
+    label_set = str(rows[0].runs[0]["label_set"] or "")
+    return choose(list(dict.fromkeys(names)), label_set, list(dict.fromkeys(tested)), notes)

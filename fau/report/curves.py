@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import plotly.graph_objects as go
 
 from fau.report.build import Experiment
+from fau.report.epochs import mean_curve
 from fau.report.ranking import RECALL_GRID
 from fau.report.style import DASHES, PALETTE, TEXT, View, style
 from fau.report.tables import percent, row_label
@@ -20,6 +19,8 @@ CURVES = {
     "val/roc_auc_macro": "validation ROC-AUC, %",
     "val/average_precision_macro": "validation average precision, %",
     "val/accuracy_macro": "validation accuracy, %",
+    "val/landmark_error": "validation landmark error, % of the eyes' distance",
+    "val/landmark_failures": "validation landmark failures, %",
     "lr": "learning rate",
 }
 
@@ -28,7 +29,7 @@ def learning_curves(experiment: Experiment) -> list[View]:
     """One view a quantity of ``metrics.csv``: each row's mean over runs, and its runs as thin lines."""
     views = []
     for key, title in CURVES.items():
-        scale = 100 if title.endswith("%") else 1
+        scale = 100 if "%" in title else 1
         figure = go.Figure()
         for index, row in enumerate(experiment.rows):
             runs = [(run.fold, run.seed, run.epochs) for run in row.runs if key in run.epochs and "epoch" in run.epochs]
@@ -47,10 +48,10 @@ def learning_curves(experiment: Experiment) -> list[View]:
                     name="",
                     hovertemplate=f"{row.name}, fold {fold}, seed {seed}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
                 )
-            epoch, mean = _mean_curve([epochs for _, _, epochs in runs], key)
+            mean = mean_curve([epochs for _, _, epochs in runs], key)
             figure.add_scatter(
-                x=epoch,
-                y=[scale * value for value in mean],
+                x=[epoch for epoch, _ in mean],
+                y=[scale * value for _, value in mean],
                 mode="lines",
                 name=row_label(row),
                 line={**line, "width": 2.6},
@@ -62,7 +63,7 @@ def learning_curves(experiment: Experiment) -> list[View]:
             last = max(max(trace.x, default=1) for trace in figure.data)
             figure.update_xaxes(title_text="epoch", tick0=0, dtick=_round_step(last / 8))
             figure.update_yaxes(title_text=title, automargin=True)
-            views.append(View(title.removesuffix(", %"), figure))
+            views.append(View(title.partition(", %")[0], figure))
     return views
 
 
@@ -74,17 +75,6 @@ def _round_step(least: float) -> int:
             if factor * size >= least:
                 return factor * size
         size *= 10
-
-
-def _mean_curve(runs: list[dict[str, list[float | None]]], key: str) -> tuple[list[int], list[float]]:
-    """Average over the runs that reached an epoch."""
-    values: dict[int, list[float]] = {}
-    for epochs in runs:
-        for epoch, value in zip(epochs["epoch"], epochs[key], strict=True):
-            if epoch is not None and value is not None and math.isfinite(value):
-                values.setdefault(int(epoch) + 1, []).append(value)
-    known = sorted(values)
-    return known, [float(np.mean(values[epoch])) for epoch in known]
 
 
 def precision_recall(experiment: Experiment) -> list[View]:

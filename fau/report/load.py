@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.errors import FauError
+from fau.report.classes import ClassCounts, count_classes
+from fau.report.holdout import count_holdout
+from fau.report.landmarks import count_landmarks
 from fau.report.ranking import Ranking, rank
 from fau.runs import RunDirectory, ledger
 
@@ -27,6 +30,9 @@ class Run:
         labels: Names of the labels.
         counts: ``(groups, labels, 4)`` TP, FP, FN, TN.
         ranking: Threshold-free scores; None where no predictions were kept.
+        classes: Calls class by class; None where each label is a task, or no predictions were kept.
+        holdout: Counts on the hold-out set; None where there is none.
+        landmarks: ``(groups, 3)`` faces, sum of landmark errors, failures; None where the run has no landmarks.
         epochs: ``metrics.csv`` as columns.
         fault: What of it cannot be read, and what is therefore left out; empty if all can.
     """
@@ -38,6 +44,9 @@ class Run:
     labels: tuple[str, ...] = ()
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0, 4), np.int64))
     ranking: Ranking | None = None
+    classes: ClassCounts | None = None
+    holdout: dict[str, NDArray[Any]] | None = None
+    landmarks: NDArray[np.float64] | None = None
     epochs: dict[str, list[float | None]] = field(default_factory=dict)
     fault: str = ""
 
@@ -103,37 +112,49 @@ def _load(directory: RunDirectory) -> Run:
     except FauError as error:
         return Run(directory.path, {}, "unreadable", fault=f"{error}; the run is left out")
     epochs, fault = _epochs(directory)
-    if status != "done":
-        return Run(directory.path, record, status, epochs=epochs)
+    run = Run(directory.path, record, status, epochs=epochs, fault=fault)
+    task = str(record.get("task", "au"))
+    if status != "done" or task == "va" or "+" in task:  # numbers have moments; of several tasks there is a view each
+        return run
     try:
-        stored = directory.arrays("counts.npz")
+        return load_task(run, directory.arrays("counts.npz"))
+    except FauError as error:
+        return replace(run, status="unreadable", fault=f"{error}; the run is left out")
+
+
+def load_task(run: Run, stored: dict[str, NDArray[Any]]) -> Run:
+    """Return a run with the counts of its one task, and with what its predictions hold beyond them."""
+    try:
         counts = np.stack([stored[key].astype(np.int64) for key in ("tp", "fp", "fn", "tn")], -1)
         groups, labels = tuple(map(str, stored["groups"])), tuple(map(str, stored["labels"]))
         if counts.shape[:2] != (len(groups), len(labels)) or not groups or not labels:
             raise ValueError(f"{counts.shape[:2]} counts for {len(groups)} groups and {len(labels)} labels")
-    except (FauError, KeyError, ValueError) as error:
-        reason = str(error) if isinstance(error, FauError) else f"'{directory.path / 'counts.npz'}': {error}"
-        return Run(directory.path, record, "unreadable", epochs=epochs, fault=f"{reason}; the run is left out")
-    ranking, ranking_fault = _ranking(directory, labels, str(record.get("task", "au")))
-    fault = "; ".join(filter(None, (fault, ranking_fault)))
-    return Run(directory.path, record, status, groups, labels, counts, ranking, epochs, fault)
+    except (KeyError, ValueError) as error:
+        return replace(run, status="unreadable", fault=f"'{run.path / 'counts.npz'}': {error}; the run is left out")
+    scores, fault_of_scores = _scores(run, groups, labels, str(run["task"] or "au"))
+    fault = "; ".join(filter(None, (run.fault, fault_of_scores)))
+    return replace(run, groups=groups, labels=labels, counts=counts, fault=fault, **scores)
 
 
-def _ranking(directory: RunDirectory, labels: tuple[str, ...], task: str) -> tuple[Ranking | None, str]:
-    """Return the threshold-free scores, None without whole predictions, and what is wrong with these."""
-    file = directory.path / "predictions.npz"
+def _scores(run: Run, groups: tuple[str, ...], labels: tuple[str, ...], task: str) -> tuple[dict[str, Any], str]:
+    """Return what whole predictions hold beyond the counts, nothing without them, and what is wrong with these."""
+    file = run.path / "predictions.npz"
     if not file.exists():
-        return None, ""
+        return {}, ""
     try:
-        stored = directory.arrays("predictions.npz")
+        stored = RunDirectory(run.path).arrays("predictions.npz")
         if f"test/{task}/score" not in stored:
-            return None, ""
+            return {}, ""
         if f"labels/{task}" in stored and tuple(map(str, stored[f"labels/{task}"])) != labels:
             raise FauError(f"'{file}' and 'counts.npz' name different labels; train the run again with --rerun")
-        return rank(*(stored[f"test/{task}/{name}"] for name in ("score", "label", "mask"))), ""
+        ranking = rank(*(stored[f"test/{task}/{name}"] for name in ("score", "label", "mask")))
+        classes = count_classes(stored, groups, task) if task == "expression" else None
+        holdout = count_holdout(stored, task, run["threshold"])
+        landmarks = count_landmarks(stored, groups, task)
+        return {"ranking": ranking, "classes": classes, "holdout": holdout, "landmarks": landmarks}, ""
     except (FauError, KeyError, ValueError, IndexError, TypeError) as error:
         reason = str(error) if isinstance(error, FauError) else f"'{file}': {error}"
-        return None, f"{reason}; ROC-AUC and average precision of its row are left out"
+        return {}, f"{reason}; ROC-AUC and average precision of its row are left out"
 
 
 def _epochs(directory: RunDirectory) -> tuple[dict[str, list[float | None]], str]:

@@ -7,17 +7,27 @@ import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from fau.report import curves, figures, tables
+from fau.report import curves, experiment_tables, figures, metric_tables, tables
+from fau.report.affect_table import affect_tables
 from fau.report.build import Experiment, Report
+from fau.report.classes_table import class_tables
+from fau.report.confusion import confusion_maps
+from fau.report.explained import Explanation, explanation, thumbnail
+from fau.report.holdout_table import holdout_table
 from fau.report.load import Run
+from fau.report.published_table import published_table
+from fau.report.rows import Row
 from fau.report.style import BETTER, UNCLEAR, WORSE, View
 from fau.stats import f1_scores, macro_mean
+
+_FILES = ("run.json", "config.yaml", "metrics.csv", "explain/index.html")
 
 
 def page(report: Report, folder: Path) -> str:
@@ -34,7 +44,11 @@ def page(report: Report, folder: Path) -> str:
     return environment.get_template("report.html.j2").render(
         report=report,
         sections=sections,
-        title=", ".join(experiment.name for experiment in report.experiments),
+        affects=[
+            {"id": f"a{index}", "experiment": affect, "tables": affect_tables(affect, report.level)}
+            for index, affect in enumerate(report.affect)
+        ],
+        title=", ".join([*(e.name for e in report.experiments), *(affect.name for affect in report.affect)]),
         style=Markup(_source("report.css")),
         script=Markup(_source("report.js")),
         plotly=Markup(get_plotlyjs()),
@@ -52,10 +66,13 @@ def _section(index: int, report: Report, experiment: Experiment, folder: Path) -
     drawings = {
         f"{prefix}-forest": [View("", figures.forest(experiment))],
         f"{prefix}-heat": figures.heat_maps(experiment),
+        f"{prefix}-confusion": confusion_maps(experiment),
         f"{prefix}-curves": curves.learning_curves(experiment),
         f"{prefix}-pr": curves.precision_recall(experiment),
     }
-    scores = tables.score_table(experiment, report.level)
+    scores = experiment_tables.score_table(experiment, report.level)
+    held = holdout_table(experiment, report.level)
+    explained = [_explained(row, shown, folder) for row in experiment.rows if (shown := explanation(row))]
     return {
         "id": prefix,
         "experiment": experiment,
@@ -66,13 +83,32 @@ def _section(index: int, report: Report, experiment: Experiment, folder: Path) -
             if views
         },
         "scores": scores,
-        "labels": tables.label_table(experiment),
+        "labels": experiment_tables.label_table(experiment),
+        "classes": [*class_tables(experiment, report.level), *([held] if held else [])],
+        "accuracies": metric_tables.accuracy_table(experiment),
         "noun": experiment.noun,
-        "costs": tables.run_table(experiment),
-        "published": tables.published_table(experiment),
+        "landmarks": metric_tables.landmark_table(experiment, report.level),
+        "side_by_side": metric_tables.side_by_side(experiment),
+        "extent": experiment_tables.run_table(experiment),
+        "epochs": metric_tables.epoch_tables(experiment),
+        "published": published_table(experiment),
+        "explained": explained,
+        "captions": list(dict.fromkeys((p["title"], p["caption"]) for shown in explained for p in shown["pictures"])),
+        "explained_table": metric_tables.explained_table(experiment),
         "runs": [_run_line(run, folder) for run in experiment.runs],
         "compared": any(row.comparison for row in experiment.rows),
     }
+
+
+def _explained(row: Row, shown: Explanation, folder: Path) -> dict[str, Any]:
+    """A row of thumbnails, embedded, each with a link to the picture."""
+    link = _link(shown.folder, folder)
+    pictures = [
+        {"title": picture.title, "caption": picture.caption, "data": data, "link": f"{link}/{quote(picture.file.name)}"}
+        for picture in shown.pictures
+        if (data := thumbnail(picture.file))
+    ]
+    return {"row": row.name, "fold": shown.fold, "network": shown.network, "pictures": pictures, "link": link}
 
 
 def headline(experiment: Experiment, level: float) -> str:
@@ -93,7 +129,7 @@ def headline(experiment: Experiment, level: float) -> str:
 
 
 def _run_line(run: Run, folder: Path) -> dict[str, Any]:
-    link = Path(os.path.relpath(run.path.absolute(), folder.absolute())).as_posix()
+    link = _link(run.path, folder)
     done = run.status == "done"
     score = float(macro_mean(f1_scores(run.counts.sum(0)[:, :3]))) if done else np.nan
     return {
@@ -107,8 +143,13 @@ def _run_line(run: Run, folder: Path) -> dict[str, Any]:
         "time": tables.time_text(run["wall_s"]),
         "started": run.started[:16].replace("T", " "),
         "link": link,
-        "files": [name for name in ("run.json", "config.yaml", "metrics.csv") if (run.path / name).exists()],
+        "files": [name for name in _FILES if (run.path / name).exists()],
     }
+
+
+def _link(target: Path, folder: Path) -> str:
+    """Return the address of a file from a page in a folder."""
+    return quote(Path(os.path.relpath(target.absolute(), folder.absolute())).as_posix())
 
 
 def _json(value: Any) -> str:

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fau.report.classes import ClassScores, class_scores
+from fau.report.holdout import HoldoutScores, holdout_scores
+from fau.report.landmarks import LandmarkScores, landmark_scores
 from fau.report.load import Run
 from fau.report.ranking import Ranking, average
 from fau.stats import Estimate, accuracy, f1_intervals, f1_scores, macro_mean
@@ -58,7 +61,11 @@ class Row:
         fold_values: Macro F1 of each run, seed by seed.
         label_fold_mean: F1 per label, averaged over runs.
         accuracy: Pooled accuracy, averaged over labels; of expressions the share of frames with the right one.
+        label_accuracy: Accuracy of each label, pooled, averaged over seeds; NaN where nothing was coded.
         ranking: Threshold-free scores averaged over runs.
+        classes: Of a single-label task, its classes; None where not every run kept predictions.
+        holdout: Scores on the hold-out set; None where not every run has the same.
+        landmarks: Landmark error and failures, pooled; None where not every run has landmarks.
         comparison: Against the reference; None for the reference itself and where nothing can be compared.
         marks: Marks that the row carries in every table, keys of ``MARKS``.
         notes: Remarks on the row.
@@ -78,7 +85,11 @@ class Row:
     fold_values: tuple[float, ...]
     label_fold_mean: tuple[float, ...]
     accuracy: float
+    label_accuracy: tuple[float, ...]
     ranking: Ranking | None
+    classes: ClassScores | None = None
+    holdout: HoldoutScores | None = None
+    landmarks: LandmarkScores | None = None
     comparison: Comparison | None = None
     marks: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
@@ -94,6 +105,21 @@ class Row:
         """Median training rate over runs."""
         rates = [float(run["images_per_s"]) for run in self.runs if run["images_per_s"] is not None]
         return median(rates) if rates else None
+
+    @property
+    def losses(self) -> tuple[float, float] | None:
+        """Training loss of the first and of the last epoch, averaged over runs; None where it was not kept."""
+        kept = [[v for v in run.epochs.get("train/loss", []) if v is not None] for run in self.runs]
+        if not all(kept):
+            return None
+        return float(np.mean([values[0] for values in kept])), float(np.mean([values[-1] for values in kept]))
+
+    @property
+    def test_loss(self) -> float | None:
+        """Loss on the test folds as the metrics have it, unweighted, averaged over runs; None where one lacks it."""
+        losses = [(run["metrics"] or {}).get("test/loss") for run in self.runs]
+        known = [float(loss) for loss in losses if isinstance(loss, int | float)]
+        return sum(known) / len(known) if known and len(known) == len(losses) else None
 
     @property
     def parameters(self) -> int | None:
@@ -166,7 +192,11 @@ def build_row(name: str, all_runs: list[Run], notes: list[str], level: float = 0
         fold_values=values,
         label_fold_mean=label_mean,
         accuracy=_accuracy(counts, estimate, runs[0]["task"] == "expression"),
+        label_accuracy=tuple(map(float, accuracy(counts.sum(1)).mean(0))),
         ranking=average(kept) if len(kept) == len(runs) else None,
+        classes=_classes(runs, seeds, groups, level),
+        holdout=holdout_scores([run.holdout for run in runs], runs[0]["task"] == "expression", level),
+        landmarks=_landmarks(runs, seeds, groups, level),
     )
     if any(run["selection"] == "test" for run in runs):
         row.marks.add("†")
@@ -174,9 +204,11 @@ def build_row(name: str, all_runs: list[Run], notes: list[str], level: float = 0
         row.marks.add("‡")
     if len(row.folds) < row.expected_folds or short:
         row.marks.add("¶")
+    noted: dict[str, list[str]] = {}
     for label, interval in zip(row.labels, estimate.labels, strict=True):
         if interval.note and not np.isnan(interval.value):
-            row.notes.append(f"{label}: {interval.note}")
+            noted.setdefault(interval.note, []).append(label)
+    row.notes += [f"{', '.join(labels)}: {note}" for note, labels in noted.items()]
     return row
 
 
@@ -187,6 +219,25 @@ def _accuracy(counts: NDArray[np.int64], estimate: Estimate, single: bool) -> fl
         return float(hits / samples) if samples else float("nan")
     present = ~np.isnan([label.value for label in estimate.labels])
     return float(macro_mean(accuracy(counts.sum(1)).mean(0)[present])) if present.any() else float("nan")
+
+
+def _classes(runs: list[Run], seeds: tuple[int, ...], groups: tuple[str, ...], level: float) -> ClassScores | None:
+    """Scores class by class of the groups that every seed tested, pooled over folds."""
+    parts = [(seeds.index(run.seed), run.groups, run.classes) for run in runs if run.classes is not None]
+    return class_scores(parts, len(seeds), groups, level) if len(parts) == len(runs) else None
+
+
+def _landmarks(runs: list[Run], seeds: tuple[int, ...], groups: tuple[str, ...], level: float) -> LandmarkScores | None:
+    """Landmark scores of the groups that every seed tested, summed over folds."""
+    position = {group: index for index, group in enumerate(groups)}
+    sums = np.zeros((len(seeds), len(groups), 3))
+    for run in runs:
+        if run.landmarks is None:
+            return None
+        for group, values in zip(run.groups, run.landmarks, strict=True):
+            if group in position:
+                sums[seeds.index(run.seed), position[group]] += values
+    return landmark_scores(sums, level)
 
 
 def _latest(name: str, runs: list[Run], notes: list[str]) -> list[Run]:

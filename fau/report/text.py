@@ -1,10 +1,7 @@
-"""A report as terminal tables, Markdown, CSV and LaTeX."""
+"""A report as terminal tables, Markdown and LaTeX."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Iterable
 
 from rich import box
@@ -14,10 +11,10 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table as RichTable
 
-from fau.report.build import Experiment, Report
-from fau.report.rows import MARKS
-from fau.report.tables import MINUS, NONE, Table, all_tables
-from fau.stats import Interval, macro_mean, spread
+from fau.report.affect_table import affect_tables
+from fau.report.build import Report
+from fau.report.experiment_tables import all_tables, long_tables
+from fau.report.tables import MINUS, NONE, Table
 
 _MARKDOWN = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_", "[": "\\[", "]": "\\]"})
 _LATEX = str.maketrans(
@@ -37,6 +34,9 @@ _LATEX = str.maketrans(
         "§": "\\S{}",
         "¶": "\\P{}",
         "≥": "$\\geq$",
+        "▲": "$\\uparrow$",
+        "▼": "$\\downarrow$",
+        "≠": "$\\neq$",
     }
 )
 
@@ -50,12 +50,25 @@ def print_report(report: Report, console: Console) -> None:
         console.rule(f"[bold]{escape(experiment.name)}", align="left")
         for warning in experiment.warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
-        for table in all_tables(report, experiment):
+        for table in all_tables(report, experiment, brief=True):
             console.print()
-            for part in _parts(table, console.width):
-                console.print(_rich(part))
-            for note in table.notes:
-                console.print(Padding(escape(note), (0, 0, 0, 1)), style="dim", highlight=False)
+            print_table(table, console)
+    for affect in report.affect:
+        console.print()
+        console.rule(f"[bold]{escape(affect.name)}", align="left")
+        for warning in affect.warnings:
+            console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+        for table in affect_tables(affect, report.level):
+            console.print()
+            print_table(table, console)
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print one table to a terminal, in parts below each other where it is too wide, with its notes."""
+    for part in _parts(table, console.width):
+        console.print(_rich(part))
+    for note in table.notes:
+        console.print(Padding(escape(note), (0, 0, 0, 1)), style="dim", highlight=False)
 
 
 def _parts(table: Table, width: int) -> list[Table]:
@@ -95,9 +108,11 @@ def markdown(report: Report) -> str:
         f"`{report.root}`, {report.created:%Y-%m-%d %H:%M}, fau {report.version}.",
         *_quoted(report.warnings),
     ]
-    for experiment in report.experiments:
-        lines += ["", f"## {experiment.name}", *_quoted(experiment.warnings)]
-        for table in all_tables(report, experiment):
+    sections = [(e.name, e.warnings, [*all_tables(report, e), *long_tables(e)]) for e in report.experiments]
+    sections += [(a.name, a.warnings, affect_tables(a, report.level)) for a in report.affect]
+    for name, warnings, tables in sections:
+        lines += ["", f"## {name}", *_quoted(warnings)]
+        for table in tables:
             lines += ["", f"### {table.title}", "", markdown_table(table)]
             for note in table.notes:
                 lines += ["", note.translate(_MARKDOWN)]
@@ -121,18 +136,21 @@ def latex(report: Report) -> str:
     """Return the tables as LaTeX, for the package booktabs; names are escaped."""
     parts = ["% Needs \\usepackage{booktabs}. Written by fau-report; do not edit, run it again."]
     for experiment in report.experiments:
-        parts += [_latex_table(table, experiment) for table in all_tables(report, experiment)]
+        tables = [*all_tables(report, experiment), *long_tables(experiment)]
+        parts += [_latex_table(table, experiment.name) for table in tables]
+    for affect in report.affect:
+        parts += [_latex_table(table, affect.name) for table in affect_tables(affect, report.level)]
     return "\n\n".join(parts) + "\n"
 
 
-def _latex_table(table: Table, experiment: Experiment) -> str:
+def _latex_table(table: Table, experiment: str) -> str:
     def line(cells: list[str], secondary: bool = False) -> str:
         indent = "\\quad " if secondary else ""
         return "    " + indent + " & ".join(cell.strip().translate(_LATEX) for cell in cells) + " \\\\"
 
     columns = "l" + "r" * (len(table.headings) - 1)
     body = [line(cells, index in table.secondary) for index, cells in enumerate(table.rows)]
-    caption = " ".join([f"{experiment.name}: {table.title}.", *table.notes]).translate(_LATEX)
+    caption = " ".join([f"{experiment}: {table.title}.", *table.notes]).translate(_LATEX)
     return "\n".join(
         [
             "\\begin{table}",
@@ -148,83 +166,3 @@ def _latex_table(table: Table, experiment: Experiment) -> str:
             "\\end{table}",
         ]
     )
-
-
-def csv_rows(report: Report) -> str:
-    """Return one line a row, scores as fractions."""
-    lines: list[dict[str, object]] = []
-    for experiment in report.experiments:
-        for row in experiment.rows:
-            against = row.comparison
-            line: dict[str, object] = {
-                "experiment": experiment.name,
-                "row": row.name,
-                "reference": row is experiment.reference,
-                **_bounds("f1_macro", row.estimate.macro),
-                "f1_macro_fold_mean": row.fold_mean,
-                "f1_macro_seed_sd": spread(row.estimate.seeds),
-                **_bounds("difference", against.difference.macro if against else None),
-                "p": against.p_raw if against else None,
-                "p_holm": against.p if against else None,
-                "groups_compared": against.groups if against else None,
-                "roc_auc": float(macro_mean(row.ranking.roc_auc)) if row.ranking else None,
-                "average_precision": float(macro_mean(row.ranking.average_precision)) if row.ranking else None,
-                "accuracy": row.accuracy,
-                "groups": len(row.groups),
-                "folds": len(row.folds),
-                "expected_folds": row.expected_folds,
-                "seeds": len(row.seeds),
-                "wall_s": row.seconds,
-                "parameters": row.parameters,
-                "images_per_s": row.images_per_second,
-                "absent_labels": " ".join(row.absent),
-                "marks": "".join(mark for mark in MARKS if mark in row.marks),
-            }
-            lines.append(line)
-    return _csv(lines)
-
-
-def csv_labels(report: Report) -> str:
-    """Return one line a row and action unit, scores as fractions."""
-    lines: list[dict[str, object]] = []
-    for experiment in report.experiments:
-        for row in experiment.rows:
-            against, ranking = row.comparison, row.ranking
-            totals = row.counts.sum((0, 1))
-            for index, label in enumerate(row.labels):
-                counted = dict(zip(("tp", "fp", "fn", "tn"), map(int, totals[index]), strict=True))
-                lines.append(
-                    {
-                        "experiment": experiment.name,
-                        "row": row.name,
-                        "label": label,
-                        **_bounds("f1", row.estimate.labels[index]),
-                        "f1_fold_mean": row.label_fold_mean[index],
-                        **_bounds("difference", against.difference.labels[index] if against else None),
-                        "p_holm": against.label_p[index] if against else None,
-                        "roc_auc": float(ranking.roc_auc[index]) if ranking else None,
-                        "average_precision": float(ranking.average_precision[index]) if ranking else None,
-                        **counted,
-                        "note": row.estimate.labels[index].note,
-                    }
-                )
-    return _csv(lines)
-
-
-def _bounds(name: str, interval: Interval | None) -> dict[str, object]:
-    if interval is None:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
-def _csv(lines: list[dict[str, object]]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    for line in lines:
-        writer.writerow({key: "" if _is_nan(value) else value for key, value in line.items()})
-    return stream.getvalue()
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)

@@ -6,9 +6,10 @@ import os
 from typing import Any
 
 from fau.errors import FauError
+from fau.report.affect_table import affect_tables
 from fau.report.build import Experiment, Report
+from fau.report.experiment_tables import all_tables
 from fau.report.page import headline
-from fau.report.tables import all_tables
 from fau.report.text import markdown_table
 from fau.wandb_key import has_key
 
@@ -51,7 +52,8 @@ def save_report(report: Report, entity: str | None = None, project: str | None =
 
 def title(report: Report) -> str:
     """Title of the report."""
-    return "Ablation: " + ", ".join(experiment.name for experiment in report.experiments)
+    names = [*(experiment.name for experiment in report.experiments), *(affect.name for affect in report.affect)]
+    return "Ablation: " + ", ".join(names)
 
 
 def blocks(report: Report, entity: str = "", project: str = "") -> list[Any]:
@@ -71,6 +73,12 @@ def blocks(report: Report, entity: str = "", project: str = "") -> list[Any]:
         content += [library.CalloutBlock(f"Warning: {warning}") for warning in experiment.warnings]
         content.append(_panels(library, experiment, entity, project))
         for table in all_tables(report, experiment):
+            text = "\n\n".join([markdown_table(table), *table.notes])
+            content += [library.H2(table.title), library.MarkdownBlock(text)]
+    for affect in report.affect:
+        content.append(library.H1(affect.name))
+        content += [library.CalloutBlock(f"Warning: {warning}") for warning in affect.warnings]
+        for table in affect_tables(affect, report.level):
             text = "\n\n".join([markdown_table(table), *table.notes])
             content += [library.H2(table.title), library.MarkdownBlock(text)]
     return content

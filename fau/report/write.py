@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fau.report.build import Report
-from fau.report.text import csv_labels, csv_rows, latex, markdown
+from fau.report.csv_files import csv_affect, csv_epochs, csv_labels, csv_published, csv_rows
+from fau.report.text import latex, markdown
 from fau.runs import write_atomically
 
 
 def write_report(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Write ``report.html``, ``report.md``, ``report.csv`` with ``report_labels.csv``, and ``report.tex``.
+    """Write ``report.html``, ``report.md``, ``report.csv`` with its companions, and ``report.tex``.
+
+    The companions are ``report_labels.csv``, and ``report_epochs.csv`` and ``report_published.csv`` where there is
+    something to put into them.
 
     Args:
         report: What to write.
@@ -31,6 +35,9 @@ def write_report(report: Report, folder: Path, formats: Sequence[str]) -> list[P
         files["report.md"] = markdown(report)
     if "csv" in formats:
         files |= {"report.csv": csv_rows(report), "report_labels.csv": csv_labels(report)}
+        extra = {"report_epochs.csv": csv_epochs(report), "report_published.csv": csv_published(report)}
+        extra["report_affect.csv"] = csv_affect(report)
+        files |= {name: content for name, content in extra.items() if content}
     if "tex" in formats:
         files["report.tex"] = latex(report)
     for name, content in files.items():

@@ -19,7 +19,7 @@ def full_command(trial: Trial, runs: Path | None, rerun: bool, gpus: int) -> lis
     Args:
         trial: The trial.
         runs: Folder of all runs, where the caller named one.
-        rerun: Train again what is done.
+        rerun: Train again what is done, but for what the rerun in progress has trained.
         gpus: GPUs of each trial; a trial that names no devices gets them all.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -87,9 +88,9 @@ class Progress:
         """Take the figures of a finished run."""
         self.state, self.run_dir = "done", run_dir
         record = read_json(run_dir / "run.json")
-        self.seconds = float(record.get("wall_s") or self.seconds)
-        metrics = record.get("metrics") or {}
-        self.score, self.test_score = metrics.get(_SCORE), metrics.get("test/f1_macro")
+        self.seconds = _number(record, "wall_s") or self.seconds
+        metrics = record.get("metrics")
+        self.score, self.test_score = _number(metrics, _SCORE), _number(metrics, "test/f1_macro")
         self._read_epochs()
 
     def _read_epochs(self) -> None:
@@ -113,9 +114,16 @@ class Progress:
         return self.elapsed / (self.epoch - self._first_epoch) * (self.epochs - self.epoch)
 
 
+def _number(content: Any, key: str) -> float | None:
+    """Return a number of a record; None where it or the record is something else, which the report says."""
+    value = content.get(key) if isinstance(content, dict) else None
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
 def _epochs(record: dict[str, Any]) -> int:
-    trainer = (record.get("config") or {}).get("trainer") or {}
-    value = trainer.get("max_epochs")
+    config = record.get("config")
+    trainer = config.get("trainer") if isinstance(config, dict) else None
+    value = trainer.get("max_epochs") if isinstance(trainer, dict) else None
     return value if isinstance(value, int) and value > 0 else 0
 
 

@@ -21,6 +21,7 @@ _BUSY_SHARE = 0.2
 _SCRUBBED = {
     *("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "GLOBAL_RANK"),
     *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "PL_GLOBAL_SEED", "PL_SEED_WORKERS"),
+    "FAU_RERUN",  # of another sweep
 }
 _SCRUBBED_PREFIXES = ("SLURM_", "TORCHELASTIC_")
 
@@ -147,7 +148,9 @@ def scrubbed_environment() -> dict[str, str]:
     return environment
 
 
-def trial_environment(base: Mapping[str, str], slots: Slots, slot: int, record: Path) -> dict[str, str]:
+def trial_environment(
+    base: Mapping[str, str], slots: Slots, slot: int, record: Path, rerun: str | None = None
+) -> dict[str, str]:
     """Return the environment of a trial.
 
     Args:
@@ -155,6 +158,7 @@ def trial_environment(base: Mapping[str, str], slots: Slots, slot: int, record: 
         slots: The plan.
         slot: Which slot the trial has.
         record: Where the trial is to write which run directory it became.
+        rerun: Name of the rerun that the trial is part of: it goes on with what the same rerun began.
     """
     threads = str(slots.threads)
     return {
@@ -165,5 +169,6 @@ def trial_environment(base: Mapping[str, str], slots: Slots, slot: int, record: 
         "MKL_NUM_THREADS": threads,
         "FAU_THREADS": threads,
         "FAU_TRIAL_RECORD": str(record),
+        **({"FAU_RERUN": rerun} if rerun else {}),
         "PYTHONUNBUFFERED": "1",  # logs that can be followed
     }

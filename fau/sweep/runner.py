@@ -43,14 +43,14 @@ class Options:
 
     Attributes:
         runs: Folder of all runs, where the user named one.
-        rerun: Train again what is done.
+        rerun: Name of the rerun in progress: what was not yet trained in it is trained again. None if there is none.
         retries: How often to start a failed trial again.
         gpus: GPUs of each trial.
         fork: Fork trials where that is safe; otherwise each is a process of its own.
     """
 
     runs: Path | None = None
-    rerun: bool = False
+    rerun: str | None = None
     retries: int = 1
     gpus: int = 0
     fork: bool = True
@@ -98,14 +98,20 @@ class Outcome:
         return 0 if all(p.state == "done" for p in self.trials) else 1
 
 
-def survey(sweep: Sweep, state: SweepState, rerun: bool) -> list[Progress]:
-    """Find out which trials are done, without starting anything."""
+def survey(sweep: Sweep, state: SweepState, rerun: str | None = None) -> list[Progress]:
+    """Find out which trials are done, without starting anything.
+
+    Args:
+        sweep: The sweep.
+        state: What it remembers.
+        rerun: Name of the rerun in progress; what was not trained in it is not done.
+    """
     journal = state.journal()
     trials = []
     for trial in sweep.trials:
         key = trial_key(trial)
         progress = Progress(trial, key, state.log_file(trial, key))
-        found = None if rerun else state.finished(journal.get(key))
+        found = state.finished(journal.get(key), rerun)
         if found is not None:
             progress.finish(found)
             progress.found = True
@@ -204,12 +210,12 @@ class Runner:
             self._view.update(self._trials)
 
     def _fill(self, client: Client, base: dict[str, str]) -> None:
-        """Start trials in the free slots; one whose run is held by another, or by a killed runner's leftover, waits."""
+        """Start trials in the free slots; one whose run is held, or that starts from runs still to come, waits."""
         for _ in range(len(self._queue)):
             if not self._free:
                 return
             p = self._queue.popleft()
-            if self._is_held(p):
+            if self._is_held(p) or self._is_early(p):
                 self._queue.append(p)
                 continue
             slot = self._free.pop()
@@ -227,14 +233,18 @@ class Runner:
         since = self._held_since.setdefault(p.key, time.monotonic())
         return time.monotonic() - since < _LOCK_PATIENCE
 
+    def _is_early(self, p: Progress) -> bool:
+        """Tell whether a trial that starts from other runs would come before those that may train them have ended."""
+        return any(p.trial.follows(q.trial) for q in self._trials if q.state in ("waiting", "running"))
+
     def _start(self, client: Client, base: dict[str, str], p: Progress, slot: int) -> None:
         trial, options, record = p.trial, self._options, self._state.record_file(p.key)
-        argv = full_command(trial, options.runs, options.rerun, options.gpus)
+        argv = full_command(trial, options.runs, options.rerun is not None, options.gpus)
         record.unlink(missing_ok=True)
         p.begin()
         with p.log.open("a", encoding="utf-8") as stream:
             stream.write(f"# {_now()} attempt {p.attempts}: {trial.shell_line}\n")
-        environment = trial_environment(base, self._slots, slot, record)
+        environment = trial_environment(base, self._slots, slot, record, options.rerun)
         fork = options.fork and can_fork(trial, options.gpus)
         client.start(trial.number, argv, environment, p.log, fork, self._slots.threads)
         self._running[trial.number] = (p, slot)

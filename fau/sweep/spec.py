@@ -6,6 +6,7 @@ import itertools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,19 @@ class Trial:
         """Return the files that the command names by ``--config``, in order; none if it is not ``fau-train``'s."""
         return [Path(word) for word in option_values(self.argv, "config")] if self.is_fau_train else []
 
+    @cached_property
+    def starts_from_runs(self) -> bool:
+        """Whether it starts from weights of other runs (``model.stage1``), which earlier trials may have to train."""
+        if not self.is_fau_train:
+            return False
+        found = [_setting(load_yaml(file), "model", "init_args", "stage1") for file in self.config_files()]
+        found += option_values(self.argv, "model.stage1") + option_values(self.argv, "model.init_args.stage1")
+        return bool(found) and found[-1] not in (None, "null")
+
+    def follows(self, other: Trial) -> bool:
+        """Whether it has to wait until ``other`` has ended: an earlier trial of its fold and seed."""
+        return self.starts_from_runs and other.number < self.number and other.replicate == self.replicate
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -85,6 +99,13 @@ class Sweep:
     def rows(self) -> list[str]:
         """The rows, in order of appearance."""
         return list(dict.fromkeys(trial.row for trial in self.trials))
+
+
+def _setting(content: Any, *keys: str) -> Any:
+    """Return a setting of a configuration by its path of keys; None where it is not set."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
 
 
 def option_values(argv: Sequence[str], name: str) -> list[str]:

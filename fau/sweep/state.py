@@ -5,6 +5,7 @@
     records/       which run directory each trial became, written by the trial itself
     logs/          what each trial printed
     arguments/     files of ``${args_json_file}``
+    rerun.json     the rerun in progress; gone once every trial has been trained again
 
 Whether a trial is done stands in its run directory alone; what is kept here only says where to look.
 """
@@ -16,13 +17,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 import fau
-from fau.errors import FauError
+from fau.heartbeat import Hold
 from fau.runs import write_atomically
 from fau.sweep.spec import Sweep, Trial
 
@@ -46,24 +46,15 @@ class SweepState:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the sweep's lock, which ends with the process, however that ends.
+        """Hold the sweep, against other runners here and on machines that see the folder.
 
         Raises:
             FauError: If another runner holds it.
         """
         for folder in ("logs", "records"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise FauError(
-                f"this sweep is being run by another fau-sweep (lock '{lock.lock_file}'); wait for it"
-            ) from None
-        try:
+        with Hold(self.folder, "this sweep is being run", "fau-sweep").taken(timeout=0):
             yield
-        finally:
-            lock.release()
 
     @property
     def supervisor_log(self) -> Path:
@@ -113,7 +104,29 @@ class SweepState:
                 continue
         return entries
 
-    def finished(self, entry: Mapping[str, Any] | None) -> Path | None:
+    @property
+    def rerun_file(self) -> Path:
+        """File that names the rerun in progress."""
+        return self.folder / "rerun.json"
+
+    def rerun(self) -> str | None:
+        """Return the name of the rerun that an earlier call began and did not finish, its time of day; else None."""
+        name = read_json(self.rerun_file).get("began")
+        return name if isinstance(name, str) and name else None
+
+    def begin_rerun(self) -> str:
+        """Begin a rerun of all trials, unless one is in progress, and return its name."""
+        name = self.rerun()
+        if name is None:
+            name = datetime.now(UTC).isoformat(timespec="microseconds")
+            write_atomically(self.rerun_file, json.dumps({"began": name}).encode())
+        return name
+
+    def end_rerun(self) -> None:
+        """Forget the rerun: every trial has been trained again."""
+        self.rerun_file.unlink(missing_ok=True)
+
+    def finished(self, entry: Mapping[str, Any] | None, rerun: str | None = None) -> Path | None:
         """Return the run directory of a trial that need not even be asked whether it is done.
 
         Source files that changed since, or a crop set made anew at its place, may give the trial another run id:
@@ -121,14 +134,17 @@ class SweepState:
 
         Args:
             entry: The trial's last entry in the journal.
+            rerun: Name of the rerun in progress; a run that was not trained in it is not done.
         """
         if not entry or not entry.get("run_dir") or entry.get("code_fingerprint") != self._code:
             return None
         path = Path(entry["run_dir"])
         record = read_json(path / "run.json")
-        if record.get("status") != "done":
+        if record.get("status") != "done" or (rerun is not None and record.get("rerun") != rerun):
             return None
         crops = record.get("crop_set") or {}
+        if not isinstance(crops, dict):  # damaged: the trial says so
+            return None
         stored = read_json(Path(str(crops.get("path") or "")) / "cropset.json")
         if stored.get("id", crops.get("id")) != crops.get("id"):
             return None

@@ -30,3 +30,13 @@ def only_run() -> Callable[[Path], tuple[Path, dict[str, Any]]]:
         return file.parent, json.loads(file.read_text())
 
     return find
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of fold 2, to be read and never changed."""
+    from fau.cli.train import main
+
+    root = tmp_path_factory.mktemp("trained")
+    assert main([*tiny_args, "--fold", "2", "--runs", str(root)]) == 0
+    return root

@@ -30,7 +30,7 @@ def stage1(tiny_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pa
     """A folder with a run of stage 1, fold 2."""
     root = tmp_path_factory.mktemp("stage1")
     assert _train(1, tiny_args, "--fold=2", f"--runs={root}") == 0
-    return root / "megraphau_stage1-tiny"
+    return root / "megraphau-tiny"
 
 
 def test_stage_2_takes_the_fold_s_run(
@@ -46,6 +46,19 @@ def test_stage_2_takes_the_fold_s_run(
     assert "weights carried over: trunk: " in capsys.readouterr().err
     scores = run.arrays("predictions.npz")["test/au/score"]
     assert scores.min() >= 0 and scores.max() <= 1
+
+
+def test_stage_2_looks_among_the_runs_of_its_own_experiment(
+    stage1: Path, tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--fold=2", "--experiment=both", "--trainer.max_epochs=1", f"--runs={tmp_path}")
+    assert _train(2, tiny_args, *arguments) == 2
+    assert "both' holds no finished run of stage 1 with" in capsys.readouterr().err
+    shutil.copytree(stage1, tmp_path / "both", dirs_exist_ok=True)
+    assert _train(2, tiny_args, *arguments) == 0
+    (source,) = ledger(stage1)
+    (run,) = [run for run in ledger(tmp_path / "both") if run.path.name != source.path.name]
+    assert run.read()["started_from"]["stage1"] == str(tmp_path / "both" / source.path.name)
 
 
 def test_the_rate_falls_to_zero_step_by_step(stage1: Path) -> None:
@@ -97,6 +110,6 @@ def test_settings_that_contradict_each_other_are_refused(tiny_cropset: Path) -> 
 
 
 def test_stage_2_from_nothing_is_said(tiny_args: list[str], tmp_path: Path) -> None:
-    assert _train(2, tiny_args, "--trainer.max_epochs=1", f"--runs={tmp_path}") == 0
+    assert _train(2, tiny_args, "--trainer.max_epochs=1", "--model.stage1=null", f"--runs={tmp_path}") == 0
     (run,) = ledger(tmp_path)
     assert "without a stage 1" in run.read()["warnings"][0]

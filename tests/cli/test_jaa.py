@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -55,7 +58,7 @@ def test_landmarks_are_scaled_with_the_crop() -> None:
     module = _module()
     batch = _batch()
     batch["landmarks"][0, 0], batch["landmarks"][0, 1] = torch.tensor([0.0, 63.0]), torch.tensor([31.5, 31.5])
-    made = module._target(batch)[0]
+    made = module.landmarks(batch)[0]
     assert made[0].tolist() == [-0.25, 31.25]
     assert made[1].tolist() == [15.5, 15.5]
 
@@ -68,7 +71,7 @@ def test_the_landmark_error_is_in_distances_of_the_eyes() -> None:
     batch["landmarks"][1, 7] = float("nan")  # a point
     batch["landmarks"][2] = float("nan")  # a face
     module.eval()
-    output = module(batch["image"])
+    output = module(batch)
     assert isinstance(output, JAAOutput)
     output.landmarks = shifted
     kept = {name: value.detach().numpy() for name, value in module.arrays(output, batch).items()}
@@ -110,11 +113,100 @@ def test_what_cannot_work_is_refused_in_a_sentence(tiny_cropset: Path) -> None:
             _module().use_training_data(data)
 
 
+@pytest.fixture(scope="module")
+def trained(tiny_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with BP4D's AUs."""
+    root = tmp_path_factory.mktemp("bp4d")
+    shortest = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_test_batches=1"]
+    assert main(["--config", str(CONFIG), *tiny_args, *SMALLEST, *shortest, f"--runs={root}"]) == 0
+    (run,) = ledger(root)
+    return run.path
+
+
+def _run_of(path: Path, trained: Path, net: JAANet, groups: list[str]) -> Path:
+    """Put a network, and whom it learned from, into a copy of a run."""
+    shutil.copytree(trained, path)
+    torch.save({"state_dict": {f"net.{k}": v for k, v in net.state_dict().items()}}, path / "checkpoints/last.ckpt")
+    record = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps(record | {"groups": record["groups"] | {"train": groups}}))
+    return path
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_disfa_starts_from_bp4d(version: Literal[1, 2], trained: Path, tiny_cropset: Path, tmp_path: Path) -> None:
+    data = FaceDataModule(str(tiny_cropset), "disfa8", folds=3, landmarks="49", validation="none")
+    data.setup()
+    source = JAANet(12, version, input_size=32, unit=1)
+    run = _run_of(tmp_path / "bp4d", trained, source, ["somebody else"])
+    module = _module(version, start_from=str(run))
+    before = {name: value.clone() for name, value in module.net.state_dict().items()}
+    module.use_training_data(data)
+    after, given = module.net.state_dict(), source.state_dict()
+    for part in ("region", "align", "landmark_head", "whole"):
+        assert all(torch.equal(after[key], given[key]) for key in given if key.startswith(f"{part}."))
+    assert all(torch.equal(after[key], before[key]) for key in before if key.startswith(("head.", "local_head.")))
+    # DISFA's 1, 2, 4, 6, 9, 12, 25, 26 among BP4D's 1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24; 9 is in no such place.
+    places = [0, 1, 2, 3, None, 6, 10, 9]
+    for key in (key for key in after if key.split(".")[0] in ("refine", "local") and after[key].ndim):
+        theirs, fresh = given[key].chunk(12), before[key].chunk(8)
+        for at, (got, place) in enumerate(zip(after[key].chunk(8), places, strict=True)):
+            assert torch.equal(got, fresh[at] if place is None else theirs[place]), key
+    started = module.record()["started_from"]
+    carried = started["carried over"]
+    assert started["at random"] == (["local_head"] if version == 2 else []) + ["head", "AU9"]
+    assert carried[4:] == [
+        f"AU{a} from AU{b}" for a, b in ((1, 1), (2, 2), (4, 4), (6, 6), (12, 12), (25, 23), (26, 17))
+    ]
+
+
+def test_a_start_that_does_not_fit_is_refused(trained: Path, tiny_cropset: Path, tmp_path: Path) -> None:
+    data = FaceDataModule(str(tiny_cropset), "disfa8", folds=3, landmarks="49", validation="none")
+    data.setup()
+    net = JAANet(12, input_size=32, unit=1)
+    seen = _run_of(tmp_path / "seen", trained, net, list(data.split.groups["test"])[:2])
+    other = _run_of(tmp_path / "other", trained, JAANet(12, input_size=32, unit=2), [])
+    fewer = _run_of(tmp_path / "fewer", trained, JAANet(8, input_size=32, unit=1), [])
+    for start, sentence in (
+        (tmp_path / "none", "is no folder; name a run"),
+        (seen, "learned from 2 groups that fold 1 tests"),
+        (other, r"region\.0\.conv\.weight is \[8, 3, 3, 3\] and not \[4, 3, 3, 3\]"),
+        (fewer, "holds no JAA-Net whose action units are known"),
+    ):
+        with pytest.raises(FauError, match=sentence):
+            _module(start_from=str(start)).use_training_data(data)
+
+
+def test_faces_without_landmarks_are_said(tiny_cropset: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_cropset, tmp_path / "blind"))
+    data = FaceDataModule(str(copy), "disfa8", folds=3, landmarks="49", validation="none")
+    data.setup()
+    rows = data.split.train
+    some = copy / "landmarks-00000.npy"
+    points = np.load(some)
+    points[rows[rows < len(points)][:2]] = np.nan
+    np.save(some, points)
+    module = _module()
+    module.use_training_data(_fresh(data))
+    (sentence,) = module.record()["warnings"]
+    assert sentence == f"{200 / len(rows):.2g} % of the training crops have no landmarks, which JAANet uses"
+    for file in copy.glob("landmarks-*.npy"):
+        np.save(file, np.full_like(np.load(file), np.nan))
+    with pytest.raises(FauError, match=r"JAANet needs landmarks, and no crop of the training part of .* has any"):
+        _module().use_training_data(_fresh(data))
+
+
+def _fresh(data: FaceDataModule) -> FaceDataModule:
+    """The same data, read anew."""
+    again = FaceDataModule(data.crop_set, data.label_set, folds=3, landmarks="49", validation="none")
+    again.setup()
+    return again
+
+
 def test_landmarks_that_diverge_stop_the_run() -> None:
     module = _module()
     module.trainer = _OneProcess()  # type: ignore[assignment]
     batch = _batch(32)
-    output = module(batch["image"])
+    output = module(batch)
     assert torch.isfinite(module.loss(output, batch))
     output.landmarks = output.landmarks * float("nan")
     with pytest.raises(FauError, match="landmarks diverged"):

@@ -74,6 +74,14 @@ def test_images_may_lie_elsewhere_and_flat(root: Path, tmp_path: Path) -> None:
     assert all(picture.image is not None for picture in again.pictures(rows[:3]))
 
 
+@pytest.mark.parametrize("folder", ["Images/a", "Images"])
+def test_an_image_whose_ending_is_in_capitals(own: Path, folder: str) -> None:
+    """Found by folder and file, and by file alone."""
+    (own / "Images/a/x.jpg").rename(own / folder / "x.JPG")
+    rows = EmotioNet(own).list().rows
+    assert rows.select("id", "path").rows() == [("a/x.jpg", f"{folder}/x.JPG")]
+
+
 def test_columns_follow_a_header(own: Path) -> None:
     put(own, f'URL\tother\tAU12\tAU 60\t"25"\tAU1\n{ADDRESS}\tu\t1\t1\t0\t999')
     reader = EmotioNet(own)

@@ -39,6 +39,16 @@ def test_faces_boxes_and_what_is_lost(owners: Path) -> None:
     assert image.shape == (96, 192, 3)
 
 
+def test_pictures_whose_ending_is_in_capitals(tmp_path: Path, owners: Path) -> None:
+    root = tmp_path / "expw"
+    shutil.copytree(owners, root)
+    for file in list((root / "image" / "origin").rglob("*.jpg"))[::2]:
+        file.rename(file.with_suffix(".JPG"))
+    found, plain = ExpW(root).list(), ExpW(owners).list()
+    assert set(found.rows["id"]) == set(plain.rows["id"])
+    assert found.rows["path"].str.ends_with(".JPG").any() and found.losses.counts == plain.losses.counts
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

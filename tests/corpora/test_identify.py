@@ -12,7 +12,7 @@ import pytest
 
 import fau.corpora.identify
 from fau.corpora.base import Corpus, Listing, Sign
-from fau.corpora.identify import Match, identify, told_what_it_is
+from fau.corpora.identify import Match, identify, identify_below, told_what_it_is
 from fau.corpora.options import about, options
 from fau.corpora.tree import Tree
 from fau.errors import FauError
@@ -165,3 +165,25 @@ def test_options_of_a_reader() -> None:
         ("limit", float, None, (), "At most."),
     ]
     assert about(Made) == "A corpus.\n\nMore of it."
+
+
+def test_a_folder_above_several_corpora(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from fau.cli.data import main
+
+    touch(tmp_path / "BP4D", *BP4D)
+    touch(tmp_path / "own", "labels.csv", "1.jpg")
+    assert identify_below(Tree(tmp_path)) == {}  # a table says little
+    with zipfile.ZipFile(tmp_path / "expw.zip", "w") as archive:
+        for path in ("label/label.lst", "image/origin/a.jpg"):
+            archive.writestr(path, "")
+    below = identify_below(Tree(tmp_path))
+    assert {name: match.corpus.name for name, match in below.items()} == {"BP4D": "bp4d", "expw.zip": "expw"}
+    assert identify_below(Tree(tmp_path / "BP4D")) == {}
+    capsys.readouterr()
+    assert main(["identify", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3:] == [
+        f"{tmp_path} holds several corpora:",
+        f"{tmp_path}/BP4D: BP4D; next: fau-data prepare bp4d {tmp_path}/BP4D OUT",
+        f"{tmp_path}/expw.zip: ExpW; next: fau-data prepare expw {tmp_path}/expw.zip OUT",
+    ]

@@ -165,6 +165,36 @@ def test_without_pyav(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read(root, "a.avi", [0])
 
 
+# The display matrix of an MP4 in a track's header, 16.16 and 2.30 fixed point, as phones write it when they are turned.
+QUARTERS = {90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_phones_video_is_turned_as_players_turn_it(tmp_path: Path, degrees: int) -> None:
+    image = np.zeros((32, 64, 3), np.uint8)
+    image[:16, :32] = (255, 0, 0)
+    image[16:, 32:] = (0, 0, 255)
+    file = tmp_path / "phone.mp4"
+    with av.open(str(file), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    content = file.read_bytes()
+    at = content.index(b"tkhd") + 44
+    assert struct.unpack(">9i", content[at : at + 36]) == (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    if degrees:
+        a, b, c, d = (value << 16 for value in QUARTERS[degrees])
+        content = content[:at] + struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30) + content[at + 36 :]
+        file.write_bytes(content)
+    (picture, *_) = read(tmp_path, "phone.mp4", [0, 2])
+    found, shown = cv2.VideoCapture(str(file)).read()
+    assert found and picture.image is not None and picture.image.flags.c_contiguous
+    assert picture.image.shape == ((64, 32, 3) if degrees in (90, 270) else (32, 64, 3)) == shown.shape
+    assert np.abs(picture.image.astype(int) - shown[..., ::-1]).mean() < 8
+
+
 # Images.
 
 

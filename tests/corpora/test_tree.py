@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fau.corpora.identify import identify
+from fau.corpora.identify import identify, told_what_it_is
 from fau.corpora.paths import listed
 from fau.corpora.tree import Tree, inside, join, natural
 from fau.errors import FauError
@@ -185,3 +185,19 @@ def test_a_path_in_a_list_never_leaves_its_folder(path: str) -> None:
 
 def test_joining_names() -> None:
     assert join("", "a") == "a" and join("b", "a") == "b/a"
+
+
+def test_an_archive_inside_an_archive_is_named(root: Path, tmp_path: Path) -> None:
+    tree = Tree(root)
+    list(tree.walk())
+    assert tree.packed_twice() == ""
+    outer = tmp_path / "all.zip"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.write(root / "F001.zip", "BP4D/F001.zip")
+        archive.write(root / "F001.zip", "BP4D/F002.zip")
+    tree = Tree(outer)
+    list(tree.walk())
+    inner = f"'BP4D/F001.zip' and 1 more archives inside the archive '{outer}' cannot be read there; unpack '{outer}'"
+    assert tree.packed_twice() == inner
+    with pytest.raises(FauError, match=r"^no frames; 'BP4D/F001\.zip' and 1 more"), told_what_it_is(outer, "bp4d"):
+        raise FauError("no frames")

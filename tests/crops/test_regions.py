@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from fau.crops.overlay import draw_landmarks
-from fau.crops.regions import REGIONS, cut_regions, region_boxes
+from fau.crops.regions import cut_regions, region_boxes
 from fau.errors import FauError
-from fau.landmarks import convert, eye_centres, mirror, mouth_centre
+from fau.landmarks import REGIONS, convert, eye_centres, mirror, mouth_centre
 from fau.synthetic.identity import make_identity
 from fau.synthetic.render import Rendered, render
 from fau.synthetic.view import plain_view

@@ -15,8 +15,11 @@ from fau.corpora.base import Corpus, Listing, Sign, to_rows
 from fau.corpora.losses import NOT_CODED, Losses
 from fau.corpora.media import Picture
 from fau.crops.detect import Box, Face
+from fau.crops.prepare import Settings
 
 SIZE = 40  # pixels of a picture
+COUNT = 60  # pictures of the tree that ``build`` writes
+RESIZE = Settings(size=24, align="resize", landmarks="none")
 
 
 class Toy(Corpus):
@@ -115,3 +118,18 @@ def face(x: float, y: float, side: float) -> Face:
     turn = np.linspace(0, 6, 478)
     points = np.stack([x + side / 2 * (1 + np.cos(turn)), y + side / 2 * (1 + np.sin(turn))], 1)
     return Face(points.astype(np.float32), (x, y, side, side))
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Read the files of a folder."""
+    return {file.name: file.read_bytes() for file in sorted(path.iterdir())}
+
+
+def partial(out: Path) -> Path:
+    """Return the folder in which ``out`` is made."""
+    return out.parent / f".{out.name}.partial"
+
+
+def damage(file: Path) -> None:
+    """Cut the end off a picture."""
+    file.write_bytes(file.read_bytes()[:-40])

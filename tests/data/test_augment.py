@@ -37,6 +37,20 @@ def test_a_sample_follows_from_seed_epoch_and_index(name: str) -> None:
     assert len(np.unique(once.reshape(12, -1), axis=0)) > 1
 
 
+def test_windows_follow_from_seed_epoch_and_index_and_are_even() -> None:
+    augmenter = Augmenter("flip", 0)
+    windows = augmenter.windows(np.arange(20_000), 3)
+    assert windows.dtype == np.float32
+    assert windows.min() >= 0 and windows.max() < 1
+    np.testing.assert_array_equal(windows[[7, 5]], augmenter.windows(np.array([7, 5]), 3))
+    np.testing.assert_array_equal(windows, Augmenter("default", 0).windows(np.arange(20_000), 3))
+    for other in (augmenter.windows(np.arange(20_000), 4), Augmenter("flip", 1).windows(np.arange(20_000), 3)):
+        assert abs(np.corrcoef(windows[:, 0], other[:, 0])[0, 1]) < 0.03
+    assert abs(np.corrcoef(windows.T)[0, 1]) < 0.03
+    counts = np.apply_along_axis(np.bincount, 0, (windows * 25).astype(int))  # JAA-Net's 25 places
+    assert np.abs(counts / 800 - 1).max() < 0.15, "the 0.1 % point of a place's count is 11 % off"
+
+
 def test_landmarks_follow_the_pixels_and_flips_change_left_and_right() -> None:
     points = np.full((1, 68, 2), np.nan, np.float32)
     # The subject's right eye, left eye, nose tip and mouth corners, as they lie in a picture.

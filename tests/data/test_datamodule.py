@@ -41,6 +41,7 @@ def test_batch_has_the_keys_types_and_shapes_of_the_contract(make_data: Make) ->
         "expression": (torch.int64, (16,)),
         "valence_arousal": (torch.float32, (16, 2)),
         "landmarks": (torch.float32, (16, 68, 2)),
+        "window": (torch.float32, (16, 2)),
         "index": (torch.int64, (16,)),
         "epoch": (torch.int64, (16,)),
     }
@@ -89,6 +90,38 @@ def test_an_augmented_sample_differs_between_epochs(make_data: Make) -> None:
     common = images[0].keys() & images[1].keys()
     assert common
     assert all(not torch.equal(images[0][i], images[1][i]) for i in common)
+
+
+def test_only_augmented_batches_have_windows_of_their_own(make_data: Make) -> None:
+    """Elsewhere a network cuts from the centre."""
+    data = make_data()
+    assert "window" not in next(iter(data.test_dataloader()))
+    assert "window" not in next(iter(data.val_dataloader()))
+    assert "window" not in next(iter(make_data(augment=None).train_dataloader()))
+
+
+def test_landmarks_of_damaged_files_turn_no_face(write_cropset: Callable[..., Path], tmp_path: Path) -> None:
+    """One point far away would decide which eye a mirrored face's right eye is taken for."""
+    path = write_cropset(tmp_path / "damaged", landmark_set="49", groups=6)
+    file = sorted(path.glob("landmarks-*.npy"))[0]
+    points = np.load(file)
+    points[:, 40], points[:, 41, 0], points[:, 42, 1] = 1e30, np.inf, -1e9
+    np.save(file, points)
+    data = FaceDataModule(str(path), folds=3, augment="flip", landmarks="49", batch_size=8)
+    data.setup()
+    stored = data.cropset.landmarks(np.arange(len(data.cropset)))
+    loader = data.train_dataloader()
+    seen = set()
+    for batch in [batch for epoch in (0, 1) for batch in epoch_of(loader, epoch)]:
+        for index, got in zip(batch["index"].tolist(), batch["landmarks"].numpy(), strict=True):
+            if index >= 50 or np.isnan(stored[index, 0, 0]):  # of another file, or without a face
+                continue
+            mirrored = np.stack([23 - stored[index, 9, 0], stored[index, 9, 1]])  # a brow's end is its fellow's
+            flipped = bool(np.allclose(got[0], mirrored, atol=1e-4))
+            assert flipped or np.array_equal(got[0], stored[index, 0])
+            assert np.isnan(got).all(axis=1).sum() == 3
+            seen.add(flipped)
+    assert seen == {True, False}
 
 
 def test_workers_change_nothing_and_persistent_ones_see_the_epoch(make_data: Make) -> None:

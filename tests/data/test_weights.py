@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fau.data.weights import balanced_weights, inverse_weights
+from fau.data.weights import balanced_weights, effective_weights, inverse_weights
 
 # Frames and positives of the three parts of BP4D's usual division, in the order of bp4d12.
 FRAMES = np.array([50631, 50182, 46034])
@@ -40,3 +40,12 @@ def test_balanced_weight_is_half_the_inverse_rate() -> None:
 def test_uncoded_samples_do_not_count() -> None:
     coded = np.array([100.0, 10.0])
     np.testing.assert_allclose(inverse_weights(np.array([10.0, 1.0]), coded), [1.0, 1.0])
+
+
+def test_effective_weights_are_the_papers_formula() -> None:
+    counts, beta = np.array([5000.0, 500.0, 5.0]), 0.999
+    effective = np.array([sum(beta**i for i in range(int(n))) for n in counts])
+    weights = effective_weights(counts, beta)
+    np.testing.assert_allclose(weights, 3 / effective / (1 / effective).sum(), rtol=1e-5)
+    np.testing.assert_allclose(effective_weights(counts, 0.0), 1)
+    np.testing.assert_allclose(effective_weights(counts, 1 - 1e-12), inverse_weights(counts, np.ones(3)), rtol=1e-3)

@@ -6,15 +6,20 @@ import importlib
 import inspect
 import pkgutil
 
+import torch
+
 import fau.nets
 from fau.labels import LABEL_SETS
-from fau.nets.output import Net
+from fau.landmarks import LANDMARK_COUNTS
+from fau.nets.output import Net, NetOutput
 
 # Settings that make a network small enough for a test; a network without an entry is tested as its defaults make it.
 SMALL: dict[str, dict[str, object]] = {
     "GLACNN": {"input_size": 32, "widths": (4, 4, 8, 8, 8, 8), "hidden": 8},
+    "EACNet": {"input_size": 32, "trunk": "vgg11_bn", "divisor": 16},
     "Backbone": {"input_size": 64, "name": "test_resnet", "hidden": 8},
     "JAANet": {"input_size": 32, "unit": 1},
+    "LandmarkTransformer": {"input_size": 32, "width": 16, "layers": 1, "heads": 2, "filters": 4, "patch": 8},
     "MEGraphAUStage1": {"input_size": 64, "trunk": "test_resnet", "width": 32},
     "MEGraphAUStage2": {"input_size": 64, "trunk": "test_resnet", "width": 32},
 }
@@ -35,7 +40,24 @@ def networks() -> list[type[Net]]:
 def small(network: type[Net], num_outputs: int = 3, **settings: object) -> Net:
     """Make a network small enough for a test."""
     make: type = network
-    if network.__name__ == "JAANet":  # which draws where an AU is, and so needs to know which
+    if "aus" in inspect.signature(network).parameters:  # it draws where an AU is, and so needs to know which
         settings = {"aus": LABEL_SETS["bp4d12"][:num_outputs]} | settings
     made: Net = make(num_outputs, **(SMALL.get(network.__name__, {}) | settings))
     return made
+
+
+def run(net: Net, images: torch.Tensor, unknown: int = 0) -> NetOutput:
+    """Run a network on images (B, 3, H, W), with landmarks spread over them where it takes some.
+
+    Args:
+        net: The network.
+        images: The images.
+        unknown: So many of the first images come with landmarks that are not known.
+    """
+    if net.landmarks is None:
+        return net(images)
+    count = LANDMARK_COUNTS[net.landmarks]
+    spread = torch.rand(count, 2, generator=torch.Generator().manual_seed(1))
+    points = (images.shape[2] * spread).repeat(len(images), 1, 1)
+    points[:unknown] = torch.nan
+    return net(images, points)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import networks, small
+from networks import networks, run, small
 
 from fau.errors import FauError
 from fau.losses import masked_bce
@@ -31,7 +31,7 @@ def test_the_walk_finds_the_networks_that_we_know() -> None:
 @pytest.mark.parametrize("num_outputs", [1, 8, 12])
 def test_output(network: type[Net], num_outputs: int) -> None:
     net = small(network, num_outputs)
-    output = net(_images(net))
+    output = run(net, _images(net))
     assert output.logits.shape == (3, num_outputs)
     assert output.logits.dtype == torch.float32
     assert torch.isfinite(output.logits).all()
@@ -47,10 +47,10 @@ def test_bf16_autocast(network: type[Net]) -> None:
     net = small(network).eval()
     images = _images(net)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        output = net(images)
+        output = run(net, images)
     assert output.scores.dtype == torch.float32
     with torch.no_grad():
-        torch.testing.assert_close(output.scores, net(images).scores, atol=0.05, rtol=0)
+        torch.testing.assert_close(output.scores, run(net, images).scores, atol=0.05, rtol=0)
 
 
 @NETWORKS
@@ -58,8 +58,8 @@ def test_evaluation_is_deterministic_and_per_image(network: type[Net]) -> None:
     net = small(network).eval()
     images = _images(net, batch=4)
     with torch.no_grad():
-        first, again = net(images).logits, net(images).logits
-        alone = torch.cat([net(images[i : i + 1]).logits for i in range(4)])
+        first, again = run(net, images).logits, run(net, images).logits
+        alone = torch.cat([run(net, images[i : i + 1]).logits for i in range(4)])
     assert torch.equal(first, again)
     torch.testing.assert_close(alone, first, atol=1e-5, rtol=1e-4)
 
@@ -69,9 +69,9 @@ def test_memory_layout_does_not_change_the_result(network: type[Net]) -> None:
     net = small(network).eval()
     images = _images(net)
     with torch.no_grad():
-        plain = net(images.contiguous()).logits
+        plain = run(net, images.contiguous()).logits
         net.to(memory_format=torch.channels_last)
-        torch.testing.assert_close(net(images).logits, plain, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(run(net, images).logits, plain, atol=1e-5, rtol=1e-4)
 
 
 @NETWORKS
@@ -82,7 +82,7 @@ def test_every_trainable_parameter_gets_a_gradient(network: type[Net]) -> None:
     with torch.no_grad():  # residual branches that start at zero pass no gradient before their first step
         for parameter in net.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    output = net(_images(net))
+    output = run(net, _images(net))
     loss = masked_bce(output.logits, torch.ones_like(output.logits), torch.ones_like(output.logits) > 0).mean()
     for field in dataclasses.fields(output):  # what else a network gives to learn from, such as edges
         extra = getattr(output, field.name)
@@ -99,16 +99,31 @@ def test_every_trainable_parameter_gets_a_gradient(network: type[Net]) -> None:
 
 
 @NETWORKS
+def test_landmarks_that_are_not_known_stay_with_their_face(network: type[Net]) -> None:
+    net = small(network).eval()
+    if net.landmarks is None:
+        pytest.skip("it takes no landmarks")
+    with pytest.raises(FauError, match="landmarks"):
+        net(_images(net))
+    known, unknown = run(net, _images(net)).logits, run(net, _images(net), unknown=1).logits
+    assert torch.isfinite(unknown).all()
+    assert not torch.equal(unknown[0], known[0])
+    torch.testing.assert_close(unknown[1:], known[1:])
+    torch.autograd.backward(unknown.square().sum())
+    assert all(torch.isfinite(value.grad).all() for value in net.parameters() if value.grad is not None)
+
+
+@NETWORKS
 def test_state_round_trip(network: type[Net], tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = small(network)
-    net(_images(net))  # moves the batch-norm statistics
+    run(net, _images(net))  # moves the batch-norm statistics
     torch.save(net.state_dict(), tmp_path / "state.pt")
     torch.manual_seed(1)
     other = small(network)
     other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True), strict=True)
     with torch.no_grad():
-        assert torch.equal(net.eval()(_images(net)).logits, other.eval()(_images(net)).logits)
+        assert torch.equal(run(net.eval(), _images(net)).logits, run(other.eval(), _images(net)).logits)
 
 
 @NETWORKS
@@ -129,7 +144,7 @@ def test_it_learns(network: type[Net]) -> None:
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     losses = []
     for _ in range(25):
-        loss = masked_bce(net(images).logits, target, target >= 0).mean()
+        loss = masked_bce(run(net, images).logits, target, target >= 0).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

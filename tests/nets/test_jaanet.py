@@ -46,7 +46,7 @@ def test_parameters_of_the_parts() -> None:
         net = JAANet(12)
     assert _count(net.region) == 1_615_392
     assert _count(net.align) == _count(net.whole) == _count(extractor(64, 8)) == 813_312
-    assert _count(net.align) + _count(net.landmarks) == 2_912_098
+    assert _count(net.align) + _count(net.landmark_head) == 2_912_098
     assert _count(refinement(8, 1)) == 75_457
     assert net.local_head is not None
     assert _count(net.local) + _count(net.local_head) == 12 * 1_069_506
@@ -75,7 +75,7 @@ def _fill(net: nn.Module) -> None:
         else:
             values = (1 if key.endswith("weight") else 0) + 0.2 * values
         state[key] = values
-    state["landmarks.1.bias"] = SIZE / 2 + SIZE / 2 * _wave(5, (98,))
+    state["landmark_head.1.bias"] = SIZE / 2 + SIZE / 2 * _wave(5, (98,))
     net.load_state_dict(state)
 
 
@@ -237,7 +237,7 @@ def test_where_gradients_stop() -> None:
     assert not output.initial_maps.requires_grad
     assert _gradient_reaches(net, output.logits) == {"region", "align", "whole", "head"}
     assert _gradient_reaches(net, output.local_logits) == {"region", "refine", "local", "local_head"}
-    assert _gradient_reaches(net, output.landmarks) == {"region", "align", "landmarks"}
+    assert _gradient_reaches(net, output.landmarks) == {"region", "align", "landmark_head"}
     first = JAANet(8, version=1, aus=DISFA, **TINY)
     output = first(torch.randn(2, 3, SIZE, SIZE))
     assert _gradient_reaches(first, output.logits) == {"region", "align", "refine", "local", "whole", "head"}
@@ -254,7 +254,7 @@ def test_half_precision_keeps_landmarks_in_full() -> None:
 def test_landmarks_that_are_not_finite_draw_no_map() -> None:
     net = JAANet(8, aus=DISFA, **TINY).eval()
     with torch.no_grad():
-        net.landmarks[1].bias[:] = float("nan")
+        net.landmark_head[1].bias[:] = float("nan")
         output = net(torch.randn(2, 3, SIZE, SIZE))
     assert (output.initial_maps == 0).all()
     assert torch.isfinite(output.scores).all()
@@ -282,7 +282,7 @@ def _authors_files(folder: Path, net: JAANet, epoch: int = 5) -> None:
             continue
         simple = {
             "align": ("align_net", "align_feat.feat_extract"),
-            "landmarks": ("align_net", "align_output"),
+            "landmark_head": ("align_net", "align_output"),
             "whole": ("global_au_feat", "feat_extract"),
             "head": ("au_net", "au_output"),
         }

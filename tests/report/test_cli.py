@@ -10,7 +10,8 @@ from fau.cli.report import main
 def test_writes_every_format(ablation, tmp_path, capsys):
     assert main([str(ablation), "--out", str(tmp_path / "out"), "--resamples", "99", "--reference", "full"]) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"report.html", "report.md", "report.csv", "report_labels.csv", "report.tex"}
+    tables = {"report.csv", "report_labels.csv", "report_epochs.csv", "report_published.csv"}
+    assert names == tables | {"report.html", "report.md", "report.tex"}
     assert "Macro F1" in capsys.readouterr().out
 
 

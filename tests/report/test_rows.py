@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 from fake_runs import LABELS, write_ablation, write_run
 
@@ -179,6 +180,10 @@ def test_damaged_runs_are_said_and_skipped(tmp_path):
         ({"metrics": "null"}, "'metrics' is \"null\""),
         ({"fold": [1]}, r"'fold' is \[1\]"),
         ({"crop_set": {}}, "no name in 'crop_set'"),
+        ({"metrics": {"test/f1_macro": "high"}}, "'test/f1_macro' in 'metrics' is \"high\""),
+        ({"metrics": {"a": 0.5, "b": [1]}}, r"'b' in 'metrics' is \[1\]"),
+        ({"metrics": {"a": float("nan")}}, "'a' in 'metrics' is NaN"),
+        ({"format": float("inf")}, "cannot convert float infinity to integer"),
         ({"format": None}, "no 'format'"),
     ],
 )
@@ -192,6 +197,17 @@ def test_a_record_that_lacks_something_is_said_and_skipped(tmp_path, damage, fau
     experiment = build(tmp_path)
     assert [run.fold for run in experiment.reference.runs] == [1]
     assert "the run is left out" in experiment.warnings[0]
+
+
+def test_a_run_resumed_by_another_number_of_processes_is_said(tmp_path):
+    run = write_run(tmp_path, "full", 1, epochs=4, processes=1)
+    table = run.metrics()
+    table.with_columns(pl.Series("processes", [2, 2, 1, 1])).write_csv(run.path / "metrics.csv")
+    write_run(tmp_path, "full", 2, processes=1)
+    text = "\n".join(build(tmp_path).warnings)
+    assert "row 'full', fold 1, seed 0 was trained by 2 then 1 processes" in text
+    table.with_columns(pl.Series("processes", [1, 1, 1, 1])).write_csv(run.path / "metrics.csv")
+    assert "processes" not in "\n".join(build(tmp_path).warnings)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff garbage", "array"])

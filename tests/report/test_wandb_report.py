@@ -41,7 +41,7 @@ def test_content_is_the_report_and_its_runs(ablation):
     written = library.Report(project="fau", entity="me", title=title(report), blocks=blocks(report))
     spec = json.loads(written._to_model().model_dump_json(by_alias=True))["spec"]
     tables = [block["content"] for block in spec["blocks"] if block["type"] == "markdown-block"]
-    assert len(tables) == 4 and "no\\_attention" in tables[0]
+    assert len(tables) == 5 and "no\\_attention" in tables[0]
     [grid] = [block for block in spec["blocks"] if block["type"] == "panel-grid"]
     [runs] = grid["metadata"]["runSets"]
     [chosen] = runs["filters"]["filters"]

@@ -1,8 +1,10 @@
 """The engine, with trials that take no time."""
 
 import itertools
+import json
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -106,16 +108,69 @@ def test_gpus_are_never_shared_between_trials_that_overlap(place: Place, monkeyp
 def test_an_edited_overlay_is_asked_anew_but_not_trained_anew(place: Place) -> None:
     overlay = place.folder / "full.yaml"
     overlay.write_text("name: full\n")
-    program = place.folder / "fau-train"  # the name decides that --config is understood
-    program.write_text(f'#!/bin/sh\nexec python {Path(__file__).with_name("trial_program.py")} "$@"\n')
-    program.chmod(0o755)
-    place.write({"config": ["full.yaml"], "name": ["a"]}, command=[str(program), "${args}"])
+    place.write({"config": ["full.yaml"], "name": ["a"]}, command=named_fau_train(place))
     assert sweep(place, "--no-fork") == 0
     assert sweep(place, "--no-fork") == 0
     assert len(place.starts("a-1")) == 1
     overlay.write_text("name: full\nseed: 1\n")
     assert sweep(place, "--no-fork") == 0
     assert len(place.starts("a-1")) == 2
+
+
+def named_fau_train(place: Place) -> list[str]:
+    """Return a command under fau-train's name, which decides that its words are understood."""
+    program = place.folder / "fau-train"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("trial_program.py")} "$@"\n')
+    program.chmod(0o755)
+    return [str(program), "${args}"]
+
+
+@pytest.mark.parametrize("again", [["--rerun"], []], ids=["with --rerun", "without"])
+def test_a_stopped_rerun_goes_on_where_it_was(
+    place: Place, again: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("fau.sweep.state.code_fingerprint", lambda: "same")
+    go = place.folder / "go"
+    place.write({"name": list("abc"), "until": str(go), "sleep": 30}, command=named_fau_train(place))
+    go.touch()
+    assert sweep(place, "--no-fork") == 0
+    go.rename(place.folder / "go-a-1")
+
+    def stop_in_b() -> None:
+        wait_for(lambda: place.status("b-1") == "running")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stopper = threading.Thread(target=stop_in_b)
+    stopper.start()
+    assert sweep(place, "--no-fork", "--rerun", "--jobs", "1") == 130
+    stopper.join()
+    go.touch()
+    capsys.readouterr()
+    assert main([str(place.file), "--dry-run", *again]) == 0
+    assert capsys.readouterr().out.count("  done ") == 1
+    assert sweep(place, "--no-fork", *again) == 0
+    printed = capsys.readouterr().out
+    assert "3 trials, 1 done before" in printed
+    assert "the rerun of 20" in printed
+    assert [len(place.starts(f"{name}-1")) for name in "abc"] == [2, 3, 2]
+    names = {json.loads((place.run(f"{name}-1") / "run.json").read_text())["rerun"] for name in "abc"}
+    assert len(names) == 1
+    # It has finished, so the next call finds all done, and another --rerun trains all again.
+    assert sweep(place, "--no-fork") == 0
+    assert sweep(place, "--no-fork", "--rerun") == 0
+    printed = capsys.readouterr().out
+    assert "3 trials, 3 done before" in printed
+    assert "the rerun of" not in printed
+    assert [len(place.starts(f"{name}-1")) for name in "abc"] == [3, 4, 3]
+
+
+def test_a_rerun_with_a_failure_is_not_over(place: Place, capsys: Any) -> None:
+    place.write({"name": ["a", "b"], "fail": 3}, command=named_fau_train(place))
+    assert sweep(place, "--no-fork", "--rerun") == 1
+    assert sweep(place, "--no-fork", "--rerun") == 0  # the fourth start ends well
+    assert [len(place.starts(f"{name}-1")) for name in "ab"] == [4, 4]
+    assert "the rerun of 20" in capsys.readouterr().out
+    assert not list(place.folder.glob("runs/.sweeps/*/rerun.json"))
 
 
 def test_changed_code_or_crops_make_a_trial_be_asked(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,5 +328,5 @@ def test_a_thousand_trials_are_looked_through_in_seconds(place: Place) -> None:
             (run / "run.json").write_text('{"status": "done"}')
             state.write_end(trial_key(trial), {"run_dir": str(run)})
     began = time.monotonic()
-    assert all(p.found for p in survey(load(place.file), state, rerun=False))
+    assert all(p.found for p in survey(load(place.file), state))
     assert time.monotonic() - began < 3.0

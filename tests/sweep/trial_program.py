@@ -41,7 +41,10 @@ def main() -> int:
         if target and values.get("silent") != "yes":
             write(Path(target), {"run_dir": str(run.absolute()), "status": status})
 
-    if json.loads((run / "run.json").read_text()).get("status") == "done" if (run / "run.json").exists() else False:
+    before = json.loads((run / "run.json").read_text()) if (run / "run.json").exists() else {}
+    record["rerun"] = os.environ.get("FAU_RERUN") or before.get("rerun")
+    again = values.get("rerun") == "true" and before.get("rerun") != os.environ.get("FAU_RERUN")
+    if before.get("status") == "done" and not again:
         tell("done")
         return 0
     if values.get("lock") == "yes":
@@ -64,7 +67,8 @@ def main() -> int:
         return 0
     until = Path(values["until"]) if "until" in values else None
     deadline = time.monotonic() + float(values.get("sleep", 0))
-    while time.monotonic() < deadline and not (until and until.exists()):
+    ends = [until, until.with_name(f"{until.name}-{run.name}")] if until else []  # of all trials, of this one
+    while time.monotonic() < deadline and not any(file.exists() for file in ends):
         time.sleep(0.02)
     (run / "ended.txt").write_text(str(time.time()))
     record["wall_s"] = 1.5

@@ -1,0 +1,59 @@
+"""Text 000's comparison on crop sets of BP4D and DISFA, prepared from trees in their owners' layouts."""
+
+from __future__ import annotations
+
+import csv
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from fau.cli.data import main as data
+from fau.cli.sweep import main as sweep
+from fau.runs import ledger
+from fau.sweep.spec import load
+
+ROOT = Path(__file__).parents[2]
+TINY = [
+    *("--trainer.max_epochs=1", "--data.batch_size=4", "--model.allow_upsample=true", "--trainer.accelerator=cpu"),
+    "--wandb=disabled",
+]
+
+
+def test_both_sizes_compare_the_same_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    real, tiny = (load(ROOT / "sweeps" / name) for name in ("text000.yaml", "text000-tiny.yaml"))
+    assert [row.replace("-50", "") for row in real.rows] == tiny.rows
+    assert [t.title for t in tiny.trials if t.starts_from_runs] == [f"ME-GraphAU stage 2 fold {f}" for f in (1, 2, 3)]
+    assert all("text000-tiny" in trial.argv for trial in tiny.trials)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("corpus", "labels", "protocol"), [("disfa", "disfa8", "disfa3"), ("bp4d", "bp4d12", "bp4d3-jaa")]
+)
+def test_every_row_runs_by_one_command(
+    corpus: str, labels: str, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "corpora"))
+    raw, crops, runs = tmp_path / "raw", tmp_path / "crops", tmp_path / "runs"
+    raw.mkdir()
+    import_module(f"trees.{corpus}").build(raw, import_module("faces").Faces())
+    options = ["--size", "64", "--workers", "0", "--max-lost", "0.9", "--quiet"]
+    assert data(["prepare", corpus, str(raw), str(crops), *options]) == 0
+    monkeypatch.chdir(ROOT)
+    chosen = [f"--data.crop_set={crops}", f"--data.label_set={labels}", f"--data.protocol={protocol}"]
+    command = ["sweeps/text000-tiny.yaml", "--runs", str(runs), "--jobs", "1", "--retries", "0"]
+    assert sweep([*command, "--", *chosen, *TINY]) == 0
+    records = [run.read() for run in ledger(runs)]
+    assert len(records) == 15 and {record["status"] for record in records} == {"done"}
+    started = {r["started_from"]["stage1"] for r in records if "started_from" in r and "stage1" in r["started_from"]}
+    assert len(started) == 3 and all(Path(path).parent == runs / "text000-tiny" for path in started)
+    report = runs / "text000-tiny" / "report"
+    rows = {line["row"]: line for line in csv.DictReader((report / "report.csv").read_text().splitlines())}
+    assert list(rows) == ["ResNet", "EAC-Net", "JAA-Net", "ME-GraphAU stage 1", "ME-GraphAU stage 2"]
+    assert float(rows["JAA-Net"]["landmark_error"]) > 0 and rows["ResNet"]["landmark_error"] == ""
+    published = list(csv.DictReader((report / "report_published.csv").read_text().splitlines()))
+    comparable = {line["row"] for line in published if line["comparable"] == "True"}
+    assert {"EAC-Net", "JAA-Net v1", "JAA-Net v2", "ME-GraphAU, ResNet-50"} <= comparable
+    assert not comparable & {"FMAE", "MDHR, ResNet-50", "JAA-Net of text 000, best epoch"}
