@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import shutil
 import sys
@@ -33,6 +32,7 @@ from fau.hardware import describe_hardware
 from fau.modules.base import FaceModule
 from fau.modules.callbacks import EpochLog, StayStopped, WholeCheckpoints, checkpoints
 from fau.modules.processes import is_main_process
+from fau.nets.weight_files import path_of, sha256
 from fau.runs import RunDirectory, code_version, library_versions, record_trial
 
 # Trainer settings that decide a run's result; all others (devices, workers, logger, ...) are recorded and not hashed.
@@ -45,6 +45,9 @@ DECIDING_TRAINER_KEYS = (
 
 # Settings that came after runs which are kept, with the value at which all is as it was: it leaves their ids alone.
 YOUNGER: dict[str, Any] = {"focal_gamma": 0.0, "logit_adjustment": 0.0, "resize": None, "start_from": None}
+
+# Settings that name files of weights, at any depth of the model's configuration.
+_WEIGHT_KEYS = ("pretrained", "weights", "stage1", "start_from")
 
 # Lightning says these of what is done on purpose.
 EXPECTED_WARNINGS = (
@@ -145,6 +148,7 @@ def _train(fold: Fold) -> dict[str, Any]:
         _drop_averaging(trainer)
         metrics: dict[str, float] = {}
         if fold.selects:
+            datamodule.validated_epoch = best_epoch
             metrics |= _evaluate(trainer, trainer.validate, module, datamodule)
         metrics |= _evaluate(trainer, trainer.test, module, datamodule)
         if len(datamodule.split.holdout):
@@ -192,6 +196,7 @@ def _start_record(fold: Fold) -> None:
         "hardware": describe_hardware(),
         "threads": torch.get_num_threads(),
         "monitor": fold.module.monitor,
+        "weight_files": weight_files(fold.record["config"]["model"]),
         "metrics": {},
         "error": None,
     }
@@ -388,13 +393,24 @@ def deciding_settings(
 
 
 def _by_content(settings: Any) -> Any:
-    """Put in place of a weight file's path the hash of its content: files move and change."""
+    """Put in place of a weight file's path the hash of its content, of a run's folder its id: they move and change."""
     if not isinstance(settings, dict):
         return settings
     replaced = {key: _by_content(value) for key, value in settings.items()}
-    for key in ("pretrained", "weights", "stage1", "start_from"):
-        file = replaced.get(key)
-        if isinstance(file, str) and Path(file).is_file():
-            with Path(file).open("rb") as stream:
-                replaced[key] = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    for key in _WEIGHT_KEYS:
+        setting = replaced.get(key)
+        if isinstance(setting, str) and path_of(setting).is_file():
+            replaced[key] = f"sha256:{sha256(path_of(setting))}"
+        elif key == "start_from" and isinstance(setting, str) and (Path(setting) / "run.json").is_file():
+            replaced[key] = RunDirectory(Path(setting)).read().get("run_id", setting)
     return replaced
+
+
+def weight_files(settings: Any) -> dict[str, str]:
+    """Return the checksums, SHA-256, of the weight files that a configuration names, by path."""
+    found: dict[str, str] = {}
+    for key, value in settings.items() if isinstance(settings, dict) else ():
+        found |= weight_files(value)
+        if key in _WEIGHT_KEYS and isinstance(value, str) and path_of(value).is_file():
+            found[str(path_of(value))] = sha256(path_of(value))
+    return found

@@ -69,6 +69,8 @@ def _elsewhere(file: Path) -> list[str]:
     text = "".join(path.read_text(encoding="utf-8") for path in {_base(file), file})
     if "stage1: $" in text:  # the run that it starts from is trained in its sweep's test
         settings.append("--model.stage1=null")
+    if "start_from: $" in text:
+        settings.append("--model.start_from=null")
     if "pretrained: true" in text:
         settings.append("--model.net.pretrained=false")
     if re.search(r"^ *protocol: (bp4d|disfa)", text, re.MULTILINE):

@@ -42,6 +42,7 @@ ONLY_IMPORTERS = {
     "av": {"corpora/media.py"},
     "mediapipe": {"crops/detect.py"},
     "captum": {"explain/cam.py"},
+    "submitit": {"sweep/slurm.py"},
 }
 WITHOUT_TORCH = {
     "errors",

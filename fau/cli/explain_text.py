@@ -18,7 +18,7 @@ def print_tables(look: Look, console: Console) -> None:
     for content in look.tables:
         others = any(row["others"] is not None for row in content["rows"])
         console.print(f"[bold]{content['title']}, %[/bold]")
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
         table.add_column("", no_wrap=True)
         columns = ["faces", "subj.", "inside", "chance", "most", "ratio", f"{100 * content['level']:g} % interval"]
         for name in [*columns, *(["others"] if others else [])]:

@@ -15,6 +15,8 @@ _KEY = re.compile(r'Parser key "([^"]+)":?\s*')
 _UNKNOWN = re.compile(r"(?:Group '(?P<group>[^']+)' does not accept option|Option) '(?P<option>[^']+)'")
 _NO_CLASS = re.compile(r"Expected a dot import path string: (.*)|.*has no attribute '(.*)'|No module named '(.*)'")
 _EXPECTED = re.compile(r"Expected an? (?:<class '([\w.]+)'>|typing.Literal\[([^\]]+)\])")
+_REQUIRED = re.compile(r"the following arguments are required: (.*)")
+_OF_CLASS = re.compile(r"class_path[ =]'([\w.]+)'")
 _GIVEN = re.compile(r"(?:Given value|Got value): (.*)")
 _CLASS_GIVEN = re.compile(r"expects a function or a callable class: .*Got value: (\S+)$")
 _CONFIG = re.compile(r"(--config|-c)(=|$)")
@@ -35,11 +37,13 @@ def one_sentence(error: BaseException) -> str:
     if ours is not None:
         return str(ours)
     keys: list[str] = []
-    about_key = reason = class_given = ""
+    about_key = reason = class_given = of_class = ""
     for cause in _causes(error):
         reason = " ".join(str(cause).split())
         if wanted := _CLASS_GIVEN.search(reason):
             class_given = wanted[1]
+        if classes := _OF_CLASS.findall(reason):  # the innermost class is the last that an error names
+            of_class = classes[-1]
         found = _KEY.match(reason)
         if found:
             about_key = reason
@@ -55,6 +59,10 @@ def one_sentence(error: BaseException) -> str:
     if named := _NO_CLASS.match(reason):
         name = class_given or next(filter(None, named.groups()))
         return f"setting '{key}' cannot be '{name}': no class of that name fits; give its import path"
+    if required := _REQUIRED.match(reason):
+        names = required[1].split(", ")
+        settings = " and ".join(f"{key}.{name}" for name in names)
+        return f"setting '{key}': {of_class} has no default for {' and '.join(names)}; set {settings}"
     given = _GIVEN.search(reason)
     if given and _EXPECTED.match(reason):
         kinds = [

@@ -57,6 +57,7 @@ def print_run(record: Mapping[str, Any], path: Path) -> None:
     chosen = {
         "val": f"epoch {record['best_epoch'] + 1} of {record['epochs']}, chosen on validation subjects",
         "test": f"epoch {record['best_epoch'] + 1} of {record['epochs']}, CHOSEN ON THE TEST FOLD",
+        "rotating": f"epoch {record['best_epoch'] + 1} of {record['epochs']}, CHOSEN ON FOLDS TRAINED ON BY TURNS",
         "last": f"last of {record['epochs']} epochs",
     }[record["selection"]]
     rate = f", {record['images_per_s']:.0f} images/s" if record.get("images_per_s") else ""

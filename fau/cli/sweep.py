@@ -1,4 +1,4 @@
-"""fau-sweep: every trial of a W&B sweep file on this machine, without a server; called again, it goes on."""
+"""fau-sweep: every trial of a W&B sweep file, here or on a Slurm cluster, without a server; asked again, it goes on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fau.cli import sweep_slurm, sweep_status
 from fau.cli._main import guarded
 
 PROGRAM = "fau-sweep"
@@ -16,9 +17,10 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Run a W&B sweep file (method: grid) on this machine and report on it. Finished trials are "
+        description="Run a W&B sweep file (method: grid) and report on it. Finished trials are "
         "skipped, interrupted ones resumed: after Ctrl-C, a crash or an edit, give the same command again.",
-        epilog="Arguments after -- are added to every trial's command: fau-sweep FILE -- --trainer.max_epochs=1",
+        epilog="Arguments after -- are added to every trial's command: fau-sweep FILE -- --trainer.max_epochs=1. "
+        "Where the trials stand: fau-sweep status FILE.",
     )
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="sweep file, in W&B's syntax")
@@ -32,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--no-fork", action="store_true", help="make every trial a process of its own, with imports of its own")
     add("--ensemble", action="store_true", help="at the end, add the rows' ensembles as rows (see fau-ensemble)")
     add("--reference", metavar="ROW", help="row that the report compares the others to (the first)")
+    sweep_slurm.add_arguments(parser)
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--report", type=Path, metavar="DIR", help="folder for the report (RUNS/EXPERIMENT/report)")
     group.add_argument("--no-report", action="store_true", help="end without a report")
@@ -41,6 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run fau-sweep and return its exit status: 0 all done, 1 some failed, 2 bad input, 130 and 143 stopped."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["status"]:
+        return sweep_status.main(words[1:])
     split = words.index("--") if "--" in words else len(words)
     parser = build_parser()
     try:
@@ -72,13 +77,14 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
     if reference not in sweep.rows:
         raise FauError(f"--reference '{reference}' is no row of '{sweep.file}'; its rows are {', '.join(sweep.rows)}")
     console = Console(highlight=False)
+    sweep_slurm.refuse_options(arguments)
+    if arguments.launcher == "slurm":
+        return sweep_slurm.run(arguments, extra, sweep, state, reference, console)
     slots = plan(len(sweep.trials), arguments.jobs, arguments.gpus_per_trial, arguments.threads)
     gpus = len(slots.gpus[0])
     full_command(sweep.trials[0], arguments.runs, arguments.rerun, gpus)  # refuses before anything is started
     if arguments.dry_run:
-        for p in survey(sweep, state, state.rerun() or ("new" if arguments.rerun else None)):
-            print(f"{p.trial.number:4d}  {'done' if p.found else 'to run':6}  {p.trial.shell_line}")
-        return 0
+        return sweep_status.print_commands(survey(sweep, state, state.rerun() or ("new" if arguments.rerun else None)))
     with state.locked():
         state.write_arguments(sweep)
         begun = state.rerun()

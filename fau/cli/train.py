@@ -19,6 +19,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from omegaconf.errors import OmegaConfBaseException
 
 from fau.cli._main import EXIT_INTERRUPTED, EXIT_TERMINATED, guarded, plain_warnings
+from fau.cli.class_change import own_defaults
 from fau.cli.parse_errors import broken_file, one_sentence, our_error
 from fau.cli.progress import TrainingProgress
 from fau.cli.run_table import print_run
@@ -104,15 +105,19 @@ class TrainCLI(LightningCLI):
 def parse(args: Sequence[str]) -> TrainCLI:
     """Parse a command line.
 
+    A class that takes another's place, by a flag or a file, starts from its own defaults: only what stands with it or
+    after it counts. The same class named again keeps what was set before.
+
     Raises:
-        FauError: If a setting is unknown or ill-typed, or a configuration file cannot be read.
+        FauError: If a setting is unknown, missing or ill-typed, or a configuration file cannot be read.
     """
     for word in args:
         if word.split("=")[0] in ("--model.label_set", "--model.init_args.label_set"):
             raise FauError("model.label_set follows data.label_set; set --data.label_set instead")
     saved, sys.argv = sys.argv, sys.argv[:1]  # Lightning warns where both are given
     try:
-        return TrainCLI(args)
+        with own_defaults():
+            return TrainCLI(args)
     except (jsonargparse.ArgumentError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise FauError(broken_file(args) or one_sentence(error)) from error
     finally:
@@ -221,7 +226,7 @@ def _data_record(datamodule: FaceDataModule) -> dict[str, Any]:
         "labels": datamodule.labels,
         "protocol": datamodule.protocol_name,
         "validation": datamodule.validation,
-        "selection": {"groups": "val", "test": "test", "none": "last"}[datamodule.validation],
+        "selection": {"groups": "val", "none": "last"}.get(datamodule.validation, datamodule.validation),
     }
 
 

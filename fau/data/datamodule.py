@@ -18,7 +18,7 @@ from fau.data.augment import Augmenter
 from fau.data.dataset import BatchDataset, EpochLoader, check_landmarks, default_workers
 from fau.data.plan import TrainingPlan, Undersample, WeightsFrom
 from fau.data.protocols import protocol as find_protocol
-from fau.data.sampling import BatchKey, EvalSampler, TrainSampler
+from fau.data.sampling import BatchKey, EvalSampler, RotatingSampler, TrainSampler
 from fau.data.split import Split, Validation, split_fold
 from fau.data.targets import Targets, read_targets
 from fau.data.transform import believed
@@ -45,8 +45,9 @@ class FaceDataModule(LightningDataModule):
         fold: The fold to test, counted from 1.
         seed: Seed of validation groups, order, undersampling and augmentation; the folds themselves do not move.
         validation: Where the groups come from that choose the checkpoint: groups (cut from the training groups), none
-            (train on all of them and take the last epoch), or test (select on the test fold, as some papers do; such
-            rows are marked).
+            (train on all of them and take the last epoch), test (select on the test fold, as some papers do; such rows
+            are marked), or rotating (another of the folds that are not tested each epoch, as text 001 does; every one
+            is trained on in the other epochs, so validation scores leak).
         validation_share: Share of the training groups that validate; at least two do.
         holdout: Groups outside all folds: their share of all groups, or a list of their names; null for none.
         batch_size: Samples a step over all processes together.
@@ -111,6 +112,7 @@ class FaceDataModule(LightningDataModule):
         self.weights_beta = weights_beta
         self.occurrence_threshold = occurrence_threshold
         self.landmarks = landmarks
+        self.validated_epoch: int | None = None  # whose part validates once training is over, where parts take turns
         self._cropset: CropSet | None = None
 
     # What a run needs to know before and after training ---------------------------------------------------------------
@@ -157,7 +159,7 @@ class FaceDataModule(LightningDataModule):
         if list(self.targets.tasks) != ["au"]:
             split = self._with_label(split)
         self.plan = TrainingPlan.make(
-            self.targets, split.train, self.undersample, self.undersample_ratio, self.seed, self.fold
+            self.targets, split.train, self.undersample, self.undersample_ratio, self.seed, self.fold, split.rotation
         )
         self.split: Split = split  # last: it says that all is set up
 
@@ -170,7 +172,10 @@ class FaceDataModule(LightningDataModule):
             if len(rows) and not len(kept[name]):
                 what = "shows no class" if self.targets.single else "has no label"
                 raise FauError(f"the {name} part of fold {self.fold} {what} of label set '{self.label_set}'")
-        return replace(split, **kept)
+        turns = tuple(rows[coded[rows]] for rows in split.rotation)
+        if not all(map(len, turns)):
+            raise FauError(f"a fold has no crop with a label of '{self.label_set}', so it cannot validate an epoch")
+        return replace(split, **kept, rotation=turns)
 
     def positive_weights(self) -> NDArray[np.float32] | None:
         """Return the weights, float32 (L,), from coded labels of the fold's training groups; None without weighting.
@@ -249,7 +254,13 @@ class FaceDataModule(LightningDataModule):
         return self._loader(sampler, self.augmenter)
 
     def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Return the loader of validation batches; an empty list without a validation part."""
+        """Return the loader of validation batches; an empty list without a validation part.
+
+        Where parts take turns, Lightning tells the loader its epoch, unless ``validated_epoch`` is set.
+        """
+        if self.split.rotation:
+            turns = RotatingSampler(self.split.rotation, self.batch_size, *self._place())
+            return self._loader(turns if self.validated_epoch is None else turns.fixed(self.validated_epoch), None)
         return self._eval_loader(self.split.val) if len(self.split.val) else []
 
     def test_dataloader(self) -> EpochLoader:

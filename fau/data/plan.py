@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fau.data.sampling import EpochDraw, Undersampling, undersample_classes, undersample_labels
+from fau.data.sampling import EpochDraw, RotatingDraw, Undersampling, undersample_classes, undersample_labels
 from fau.data.targets import Targets
 from fau.data.weights import Weights, balanced_weights, effective_weights, inverse_weights
 from fau.errors import FauError
@@ -31,12 +32,19 @@ class TrainingPlan:
 
     targets: Targets
     rows: NDArray[np.int64]
-    draw: EpochDraw
+    draw: EpochDraw | RotatingDraw
     undersample: Undersample
 
     @classmethod
     def make(
-        cls, targets: Targets, rows: NDArray[np.int64], undersample: Undersample, ratio: float, seed: int, fold: int
+        cls,
+        targets: Targets,
+        rows: NDArray[np.int64],
+        undersample: Undersample,
+        ratio: float,
+        seed: int,
+        fold: int,
+        rotation: Sequence[NDArray[np.int64]] = (),
     ) -> TrainingPlan:
         """Plan the training of a fold.
 
@@ -48,6 +56,7 @@ class TrainingPlan:
             ratio: How far to cut, as a multiple of the rarest label's count.
             seed: Seed of the run.
             fold: Fold of the run.
+            rotation: Parts of ``rows`` that epochs leave out by turns, of ``Split.rotation``.
 
         Raises:
             FauError: If a label has no positive among ``rows``, or no row has an expression to undersample by, or
@@ -59,26 +68,21 @@ class TrainingPlan:
                     f"{label} has no {'value' if label in AFFECT else 'positive'} in the training part of fold {fold}; "
                     "use a label set without it, fewer folds or more groups"
                 )
-        plan: Undersampling | None = None
         if undersample == "classes" and list(targets.tasks) not in (["au"], ["expression"]):
             raise FauError(
                 "undersample: classes needs a label set of action units alone or of expressions alone; set expressions "
                 "or none"
             )
-        if undersample == "classes" and targets.single:
-            plan = undersample_classes(np.where(targets.coded[rows, 0], targets.present[rows].argmax(1), -1), ratio)
-        elif undersample == "classes":
-            plan = undersample_labels(targets.present[rows] > 0, targets.coded[rows], ratio)
-        elif undersample == "expressions":
-            if not (targets.expression[rows] >= 0).any():
-                raise FauError("undersample: expressions needs expressions, but the training part has none; set none")
-            plan = undersample_classes(targets.expression[rows], ratio)
-        return cls(targets, rows, EpochDraw(rows, seed, fold, plan), undersample)
+        if undersample == "expressions" and not (targets.expression[rows] >= 0).any():
+            raise FauError("undersample: expressions needs expressions, but the training part has none; set none")
 
-    @property
-    def _share(self) -> NDArray[np.float64]:
-        cut = self.draw.undersampling
-        return np.ones(len(self.rows)) if cut is None else cut.share
+        def draw(part: NDArray[np.int64]) -> EpochDraw:
+            return EpochDraw(part, seed, fold, _undersampling(targets, part, undersample, ratio))
+
+        if not rotation:
+            return cls(targets, rows, draw(rows), undersample)
+        turns = tuple(draw(np.setdiff1d(rows, left_out, assume_unique=True)) for left_out in rotation)
+        return cls(targets, rows, RotatingDraw(rows, turns), undersample)
 
     def counts(self, source: WeightsFrom) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return positives and coded samples of each label, (L,) each.
@@ -86,7 +90,7 @@ class TrainingPlan:
         Args:
             source: ``natural`` counts the training part, ``sampled`` what an epoch keeps of it in expectation.
         """
-        share = np.ones(len(self.rows)) if source == "natural" else self._share
+        share = np.ones(len(self.rows)) if source == "natural" else self.draw.share
         return share @ self.targets.shown[self.rows], share @ self.targets.coded[self.rows]
 
     def rates(self) -> NDArray[np.float64]:
@@ -144,7 +148,7 @@ class TrainingPlan:
             for code, name in enumerate(EXPRESSIONS):
                 shown = self.targets.expression[self.rows] == code
                 if shown.any():
-                    counts[name] = {"of": float(shown.sum()), "kept": round(float(self._share @ shown), 2)}
+                    counts[name] = {"of": float(shown.sum()), "kept": round(float(self.draw.share @ shown), 2)}
         return counts
 
     def kept_in(self, epoch: int) -> dict[str, int]:
@@ -152,3 +156,15 @@ class TrainingPlan:
         rows = self.draw.chosen(epoch)
         positives = self.targets.shown[rows].sum(0).astype(int).tolist()
         return {"frames": len(rows)} | dict(zip(self.targets.labels, positives, strict=True))
+
+
+def _undersampling(
+    targets: Targets, rows: NDArray[np.int64], undersample: Undersample, ratio: float
+) -> Undersampling | None:
+    if undersample == "none":
+        return None
+    if undersample == "expressions":
+        return undersample_classes(targets.expression[rows], ratio)
+    if targets.single:
+        return undersample_classes(np.where(targets.coded[rows, 0], targets.present[rows].argmax(1), -1), ratio)
+    return undersample_labels(targets.present[rows] > 0, targets.coded[rows], ratio)

@@ -7,7 +7,7 @@ goes on with the batches of an uninterrupted one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -144,6 +144,11 @@ class EpochDraw:
         """Number of samples of an epoch, the same in every epoch."""
         return len(self.indices) if self.undersampling is None else self.undersampling.size
 
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """Probability that an epoch keeps each of ``indices``."""
+        return np.ones(len(self.indices)) if self.undersampling is None else self.undersampling.share
+
     def chosen(self, epoch: int) -> NDArray[np.int64]:
         """Return the manifest rows that an epoch keeps, in manifest order."""
         if self.undersampling is None:
@@ -155,6 +160,40 @@ class EpochDraw:
         """Return the manifest rows of an epoch in the order of training."""
         rng = np.random.default_rng([_ORDER_STREAM, self.seed, self.fold, epoch])
         return rng.permutation(self.chosen(epoch))
+
+
+@dataclass(frozen=True)
+class RotatingDraw:
+    """The samples of each training epoch, where epochs leave parts out by turns.
+
+    Attributes:
+        indices: int64, manifest rows of the training part.
+        turns: The draw of each turn, over a part of ``indices``; epoch e takes the one at e modulo their number.
+    """
+
+    indices: NDArray[np.int64]
+    turns: tuple[EpochDraw, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of samples of an epoch: the smallest turn's; the last of the order of larger ones are left out."""
+        return min(draw.size for draw in self.turns)
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """Mean over turns of the probability that an epoch keeps each of ``indices``."""
+        share = np.zeros(len(self.indices))
+        for draw in self.turns:
+            share[np.searchsorted(self.indices, draw.indices)] += draw.share * self.size / max(1, draw.size)
+        return share / len(self.turns)
+
+    def chosen(self, epoch: int) -> NDArray[np.int64]:
+        """Return the manifest rows that an epoch keeps, in manifest order."""
+        return np.sort(self.order(epoch))
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the manifest rows of an epoch in the order of training."""
+        return self.turns[epoch % len(self.turns)].order(epoch)[: self.size]
 
 
 class TrainSampler(Sampler[BatchKey]):
@@ -172,7 +211,7 @@ class TrainSampler(Sampler[BatchKey]):
         world: Number of processes W.
     """
 
-    def __init__(self, draw: EpochDraw, batch_size: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, draw: EpochDraw | RotatingDraw, batch_size: int, rank: int = 0, world: int = 1) -> None:
         self._draw = draw
         self._batch_size = batch_size if draw.size >= batch_size else max(world, draw.size // world * world)
         self._rank, self._world = rank, world
@@ -221,3 +260,35 @@ class EvalSampler(Sampler[BatchKey]):
         first = self._rank * self._batch_size
         for start in range(first, len(self._indices), self._batch_size * self._world):
             yield BatchKey(0, self._indices[start : start + self._batch_size])
+
+
+class RotatingSampler(Sampler[BatchKey]):
+    """Yields the part of an epoch as ``EvalSampler`` does, and for every epoch equally many batches of one size.
+
+    Lightning asks once how many there are. A part smaller than the largest is filled up by repeating it.
+
+    Args:
+        parts: int64 each, manifest rows of the parts; epoch e takes the one at e modulo their number.
+        batch_size: Samples in a batch of one process.
+        rank: This process, from 0.
+        world: Number of processes.
+    """
+
+    def __init__(self, parts: Sequence[NDArray[np.int64]], batch_size: int, rank: int = 0, world: int = 1) -> None:
+        largest = max(map(len, parts))
+        self._samplers = [EvalSampler(np.resize(part, largest), batch_size, rank, world) for part in parts]
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0, whose part the next iteration yields."""
+        self._epoch = epoch
+
+    def fixed(self, epoch: int) -> EvalSampler:
+        """Return what yields one epoch's part, the same batches, whatever epoch it is told."""
+        return self._samplers[epoch % len(self._samplers)]
+
+    def __len__(self) -> int:
+        return len(self._samplers[0])
+
+    def __iter__(self) -> Iterator[BatchKey]:
+        return iter(self.fixed(self._epoch))

@@ -15,9 +15,13 @@ from fau.data.groups import GroupTable, pick, read_groups
 from fau.data.protocols import FoldProtocol
 from fau.errors import FauError
 
-Validation = Literal["groups", "none", "test"]
+Validation = Literal["groups", "rotating", "none", "test"]
 
 MIN_VALIDATION_GROUPS = 2
+LEAK = (
+    "validation: rotating leaks: another fold validates each epoch, and the network trains on it in the other epochs, "
+    "so validation scores and the checkpoint that they choose reward learning by heart; the test fold is untouched"
+)
 _CANDIDATES = 64
 _MAX_CELLS = 2_000_000  # of the candidates' index table, so that a million single-image groups still fit
 # Constants that keep the random streams of unrelated decisions apart.
@@ -31,11 +35,14 @@ class Split:
 
     Attributes:
         train: What is trained on.
-        val: What chooses the checkpoint; empty with ``validation: none``, the test part with ``validation: test``.
+        val: What chooses the checkpoint; empty with ``validation: none``, the test part with ``validation: test``, all
+            that ever validates, which is trained on too, with ``validation: rotating``.
         test: The fold's test part.
         holdout: The fixed set outside all folds; empty without one.
         groups: Names of the groups of each part, in manifest order.
         notes: What a reader of the results should know of the division, one sentence each.
+        rotation: With ``validation: rotating``, the parts of ``val`` that validate one epoch each, in turn; an epoch
+            trains on ``train`` without its own.
     """
 
     train: NDArray[np.int64]
@@ -44,6 +51,7 @@ class Split:
     holdout: NDArray[np.int64]
     groups: dict[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    rotation: tuple[NDArray[np.int64], ...] = ()
 
 
 def split_fold(
@@ -63,8 +71,9 @@ def split_fold(
         fold: The fold, counted from 1.
         seed: Draws the validation groups, together with ``fold``; it moves neither test nor hold-out groups.
         validation: ``groups`` takes the protocol's own validation groups, where it has some, else cuts them from the
-            training groups; ``none`` trains on all that is not tested; ``test`` does so too and selects on the test
-            part, as published results sometimes do.
+            training groups; ``rotating`` takes another of the folds that are not tested each epoch, and trains on the
+            others; ``none`` trains on all that is not tested; ``test`` does so too and selects on the test part, as
+            published results sometimes do.
         validation_share: Share of the training groups that validate, at least two groups.
         holdout: Groups outside all folds: their share of all groups, drawn with even label counts and the same for
             every seed and fold, or their names.
@@ -80,8 +89,12 @@ def split_fold(
     test = pool[protocol.test_groups(dealt, fold)]
     train = _without(pool, test)
     val = np.array([], np.int64)
+    turns: list[NDArray[np.int64]] = []
     if validation == "test":
         val = test
+    elif validation == "rotating":
+        turns = [pool[groups] for groups in _other_folds(protocol, dealt, fold)]
+        val = np.sort(np.concatenate(turns))
     elif validation == "groups":
         own = protocol.validation_groups(dealt, fold)
         cut = _validation_groups(table, train, validation_share, seed, fold, protocol) if own is None else pool[own]
@@ -90,13 +103,18 @@ def split_fold(
     if not len(train):
         raise FauError(f"fold {fold} of protocol '{protocol.name}' leaves no group to train on; use more groups")
     parts = {"train": train, "val": val, "test": test, "holdout": kept_out}
-    _check(table, {name: part for name, part in parts.items() if name != "val" or validation != "test"}, protocol)
-    part_of = {name: np.zeros(len(table.names), bool) for name in parts}
-    for name, groups in parts.items():
-        part_of[name][groups] = True
-    rows = {name: np.flatnonzero(member[position]) for name, member in part_of.items()}
+    twice = validation in ("test", "rotating")  # what validates is in another part too
+    _check(table, {name: part for name, part in parts.items() if name != "val" or not twice}, protocol)
+
+    def rows_of(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        member = np.zeros(len(table.names), bool)
+        member[groups] = True
+        return np.flatnonzero(member[position])
+
+    rows = {name: rows_of(groups) for name, groups in parts.items()}
     names = {part: pick(table.names, groups) for part, groups in parts.items()}
-    return Split(**rows, groups=names, notes=tuple(protocol.notes(dealt)))
+    notes = (*protocol.notes(dealt), *([LEAK] if turns else []))
+    return Split(**rows, groups=names, notes=notes, rotation=tuple(map(rows_of, turns)))
 
 
 def fold_parts(cropset: CropSet, protocol: FoldProtocol) -> dict[str, NDArray[np.int64]]:
@@ -134,6 +152,17 @@ def _check(table: GroupTable, parts: dict[str, NDArray[np.int64]], protocol: Fol
         raise FauError(
             f"protocol '{protocol.name}' puts group '{name}' into {times[times != 1][0]} parts instead of one"
         )
+
+
+def _other_folds(protocol: FoldProtocol, table: GroupTable, fold: int) -> list[NDArray[np.int64]]:
+    """Return the groups of each fold but one, in order."""
+    if protocol.folds < 3:
+        raise FauError(
+            "validation: rotating needs 3 folds or more, one to test, one to validate and one to train on, but "
+            f"protocol '{protocol.name}' has {protocol.folds}; set validation: groups, or another protocol"
+        )
+    assigned = protocol.assign(table)
+    return [np.flatnonzero(assigned == other) for other in range(1, protocol.folds + 1) if other != fold]
 
 
 def _validation_groups(

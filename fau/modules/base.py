@@ -18,6 +18,7 @@ from fau.errors import FauError
 from fau.losses import MaskedSum
 from fau.metrics import MONITOR, unique_samples
 from fau.modules.guards import batch_norm_explained, check_finite, check_precision
+from fau.modules.sources import check_weights
 from fau.nets.output import Net, NetOutput
 
 Batch = dict[str, Tensor]
@@ -81,11 +82,14 @@ class FaceModule(LightningModule):
         """Take from the training part what the loss needs, and check that its crops and landmarks will do.
 
         Raises:
-            FauError: If crops are smaller than the network's input and may not be enlarged, or the network needs
-                landmarks that batches do not carry.
+            FauError: If crops are smaller than the network's input and may not be enlarged, the network needs
+                landmarks that batches do not carry, or it starts from a run of other labels or of people tested here.
         """
         self.transform.check(data.cropset.size)
         self._check_landmarks(data)
+        weights = getattr(self.net, "weights", None)
+        if isinstance(weights, str):
+            check_weights(weights, data)
 
     @property
     def landmark_set(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from fau.data.datamodule import FaceDataModule
 from fau.modules.base import Arrays, Batch, FaceModule
+from fau.modules.start_from import start_from_run
 from fau.modules.tasks import Task
 from fau.nets.output import Net, NetOutput
 
@@ -37,6 +39,7 @@ class ComposedModule(FaceModule):
         allow_upsample: Let crops smaller than the network's input be enlarged.
         resize: Side in pixels of what a window of the network's input is cut from; None cuts nothing.
         loss_weights: Factor of each task's loss, by the task's name; 1 where there is none.
+        start_from: A run whose weights training starts from, also of other labels (``fau.modules.start_from``).
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class ComposedModule(FaceModule):
         allow_upsample: bool,
         resize: int | None = None,
         loss_weights: Mapping[str, float] | None = None,
+        start_from: str | None = None,
     ) -> None:
         labels = [label for task in tasks for label in task.labels]
         super().__init__(net, len(labels), optimizer, scheduler, channels_last, compile, allow_upsample, resize)
@@ -59,12 +63,25 @@ class ComposedModule(FaceModule):
         self.task = "+".join(self.task_labels)
         self.monitor = f"val/{tasks[0].headline if len(tasks) == 1 else MTL_SCORE}"
         self.loss_weights = {task.name: 1.0 for task in tasks} | dict(loss_weights or {})
+        self._source_run = start_from
+        self._carried: dict[str, Any] = {}
 
     def use_training_data(self, data: FaceDataModule) -> None:
-        """Take from the training part what the losses need."""
+        """Take from the training part what the losses need, and weights from the run that training starts from.
+
+        Raises:
+            FauError: If there is no such run, or it trained another network.
+        """
         super().use_training_data(data)
         for task in self.tasks:
             task.use_training_data(data)
+        if self._source_run is not None:
+            self._carried, notes = start_from_run(self.net, self.labels, self._source_run, data)
+            self.notes += notes
+
+    def record(self) -> dict[str, Any]:
+        """Return what the run's record keeps, with the run that training started from."""
+        return super().record() | ({"started_from": self._carried} if self._carried else {})
 
     def loss(self, output: NetOutput, batch: Batch) -> Tensor:
         """Return the weighted sum of the tasks' losses of the union batch; a task that is not coded in it adds 0."""

@@ -29,6 +29,9 @@ class AUDetection(ComposedModule):
         allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked in reports.
         resize: Side in pixels that crops are brought to before a window of the network's input is cut out of them: in
             training at random where ``data.augment`` is set, else from the centre. None resizes them to the input.
+        start_from: A run whose weights training starts from: its folder, its id below ``runs``, or a folder of runs
+            (that of the same crop set, protocol, fold and seed is taken). Of other labels, those of the same name keep
+            their weights, and the rest start at random.
     """
 
     def __init__(
@@ -42,9 +45,11 @@ class AUDetection(ComposedModule):
         compile: bool = False,
         allow_upsample: bool = False,
         resize: int | None = None,
+        start_from: str | None = None,
     ) -> None:
         au = AUTask([au_label(au) for au in _label_set(label_set)], threshold)
-        super().__init__([au], net, optimizer, scheduler, channels_last, compile, allow_upsample, resize)
+        more = (channels_last, compile, allow_upsample, resize)
+        super().__init__([au], net, optimizer, scheduler, *more, start_from=start_from)
         self._au = au
         self.threshold: float = threshold
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
-from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
 from fau.labels import label_set as aus_of
 from fau.losses import clamped_cross_entropy
@@ -18,7 +16,6 @@ from fau.modules.base import Arrays, Batch
 from fau.modules.detection import AUDetection
 from fau.nets.eacnet import EACNet
 from fau.nets.output import Net, NetOutput
-from fau.runs import RunDirectory
 
 
 class EACDetection(AUDetection):
@@ -69,31 +66,6 @@ class EACDetection(AUDetection):
             raise FauError(f"model.margin {margin} is not above 0, where the loss is bounded; the authors' is 0.05")
         self.margin = margin
         self.without_region = self.net.use_aus(aus_of(label_set))
-
-    def use_training_data(self, data: FaceDataModule) -> None:
-        """Take the loss weights from the training part, and check the run that the network starts from.
-
-        Raises:
-            FauError: If that run learned other labels, or groups that are tested here.
-        """
-        super().use_training_data(data)
-        if self.net.weights is None or not Path(self.net.weights).is_dir():
-            return
-        run = RunDirectory(Path(self.net.weights))
-        record, groups = run.read(), run.groups()
-        if record.get("labels") != data.labels:
-            raise FauError(
-                f"the run '{self.net.weights}' has the label set {record.get('label_set')}, and this one "
-                f"{data.label_set}; name a run of the same labels in model.net.weights"
-            )
-        seen = {*groups.get("train", ()), *groups.get("val", ())}
-        known = record.get("crop_set", {}).get("id") == data.cropset.id
-        shared = seen.intersection(data.split.groups["test"]) if known else set()
-        if shared:
-            raise FauError(
-                f"the run '{self.net.weights}' learned from {len(shared)} groups that fold {data.fold} tests; name its "
-                "run of the same fold in model.net.weights"
-            )
 
     def record(self) -> dict[str, Any]:
         """Return what the run's record keeps: where training started, and which AUs have no region of their own."""

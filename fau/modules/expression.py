@@ -35,6 +35,9 @@ class ExpressionClassification(ComposedModule):
         compile: Compile the network by ``torch.compile``.
         allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked in reports.
         resize: Side in pixels of what a window of the network's input is cut from; None cuts nothing.
+        start_from: A run whose weights training starts from: its folder, its id below ``runs``, or a folder of runs
+            (that of the same crop set, protocol, fold and seed is taken). Of other labels, those of the same name keep
+            their weights, and the rest start at random.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class ExpressionClassification(ComposedModule):
         compile: bool = False,
         allow_upsample: bool = False,
         resize: int | None = None,
+        start_from: str | None = None,
     ) -> None:
         task = ExpressionTask(list(expression_set(label_set)), label_smoothing, focal_gamma, logit_adjustment)
-        super().__init__([task], net, optimizer, scheduler, channels_last, compile, allow_upsample, resize)
+        more = (channels_last, compile, allow_upsample, resize)
+        super().__init__([task], net, optimizer, scheduler, *more, start_from=start_from)

@@ -15,6 +15,7 @@ from fau.errors import FauError
 from fau.losses import edge_cross_entropy, weighted_asymmetric
 from fau.modules.base import Batch
 from fau.modules.detection import AUDetection
+from fau.modules.sources import source_run
 from fau.nets.megraphau import GraphOutput, MEGraphAUStage1, MEGraphAUStage2
 from fau.nets.megraphau_weights import start_from_stage1
 from fau.nets.output import Net, NetOutput
@@ -85,7 +86,7 @@ class GraphDetection(AUDetection):
         if self.positive_weight is not None:
             raise FauError(f"data.weights '{data.weights}' is for cross-entropy; ME-GraphAU takes inverse, or none")
         if self._stage1 is not None:
-            path = _find_stage1(self._stage1, data) if self._stage1.is_dir() else self._stage1
+            path = _find_stage1(self._stage1, data)
             self.started_from = {"stage1": str(path), "carried over": start_from_stage1(self.net, path)}
 
     def record(self) -> dict[str, Any]:
@@ -123,7 +124,7 @@ class GraphDetection(AUDetection):
 
 
 def _find_stage1(folder: Path, data: FaceDataModule) -> Path:
-    """Return the run of stage 1 that belongs to a fold of stage 2.
+    """Return the run of stage 1 that belongs to a fold of stage 2, or the file that was named.
 
     Raises:
         FauError: If there is none, or more than one, or the run named is of other data.
@@ -136,11 +137,13 @@ def _find_stage1(folder: Path, data: FaceDataModule) -> Path:
         "fold": data.fold,
         "seed": data.seed,  # which chooses the validation subjects
     }
-    if (folder / "run.json").exists():
-        found = _identity(RunDirectory(folder))
+    run = source_run(folder)
+    if run is not None:
+        found = _identity(run)
         different = [f"{key} {found[key]} and not {value}" for key, value in wanted.items() if found[key] != value]
         if different:
-            raise FauError(f"the stage 1 run '{folder}' has {', '.join(different)}; name the run of the same data")
+            raise FauError(f"the stage 1 run '{run.path}' has {', '.join(different)}; name the run of the same data")
+    if run is not None or not folder.is_dir():
         return folder
     fitting = [run for run in ledger(folder) if run.status == "done" and _is_stage1(run) and _identity(run) == wanted]
     if len(fitting) == 1:

@@ -11,16 +11,23 @@ from torch import nn
 from fau.errors import FauError
 
 # Half precision without loss scaling: gradients, and the 1e-8 that Adam divides by, are 0 there.
-_REFUSED = ("16-true", "transformer-engine-float16")
+_UNSCALED = ("16-true", "transformer-engine-float16")
+# Weights of 8 bits' mantissa: a step below 1/256 of a weight leaves it as it is.
+_COARSE = ("bf16-true",)
 
 
 def check_precision(precision: str) -> None:
-    """Refuse a precision in which losses underflow.
+    """Refuse a precision in which losses or updates underflow.
 
     Raises:
         FauError: If it is one.
     """
-    if precision in _REFUSED:
+    if precision in _COARSE:
+        raise FauError(
+            f"trainer.precision {precision} keeps the weights too coarsely for small updates; set bf16-mixed, which "
+            "keeps them in 32 bits"
+        )
+    if precision in _UNSCALED:
         raise FauError(
             f"trainer.precision {precision} has no loss scaling, so that small gradients and Adam's eps become 0; set "
             "16-mixed, which has, or bf16-mixed, which needs none"

@@ -18,6 +18,7 @@ from fau.landmarks import FAILURE
 from fau.losses import landmark_loss, masked_bce, refinement_loss, squared_interocular, weighted_dice
 from fau.modules.base import Arrays, Batch
 from fau.modules.detection import AUDetection
+from fau.modules.sources import check_groups
 from fau.nets.jaanet import PUBLISHED, JAANet, JAAOutput
 from fau.nets.jaanet_weights import outputs_of, start_from_other_aus
 from fau.nets.output import Net, NetOutput
@@ -60,7 +61,9 @@ class JAADetection(AUDetection):
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
             parameters, lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True
         ),
-        scheduler: LRSchedulerCallable | None = lambda made: torch.optim.lr_scheduler.StepLR(made, 2, 0.3),
+        scheduler: LRSchedulerCallable | None = lambda made: torch.optim.lr_scheduler.StepLR(
+            made, step_size=2, gamma=0.3
+        ),
         landmark_weight: float = 0.5,
         refinement_weight: float = 1e-4,
         dice: str = "sample",
@@ -181,13 +184,5 @@ def _aus_of_start(path: Path, data: FaceDataModule) -> tuple[int, ...]:
         return PUBLISHED.get(outputs_of(path), ())
     run = RunDirectory(path)
     record = run.read()
-    if record["crop_set"]["id"] == data.cropset.id:
-        groups = run.groups()
-        learned = {*groups["train"], *groups["val"]}
-        shared = learned.intersection(data.split.groups["test"])
-        if shared:
-            raise FauError(
-                f"the run '{path}' learned from {len(shared)} groups that fold {data.fold} tests; name its run of the "
-                "same fold in model.start_from"
-            )
+    check_groups(run, data, "model.start_from")
     return aus_of(record["label_set"])

@@ -20,7 +20,9 @@ from torch import Tensor, nn
 import fau.nets.torchvision_models  # noqa: F401  # registers what timm lacks
 from fau.errors import FauError
 from fau.nets.attention import KERAS_NORM_MOMENTUM, PoolingHead
+from fau.nets.efficientnet_weights import is_efficientnet_pytorch, to_timm
 from fau.nets.output import Net, NetOutput
+from fau.nets.weight_files import checked
 
 # What timm raises for weights that cannot be had: no network or no such file (OSError), none published (RuntimeError).
 _LOAD_ERRORS = (OSError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError)
@@ -35,7 +37,9 @@ class Backbone(Net):
         num_outputs: Number of labels.
         name: A timm model, such as ``resnet50``, ``inception_v3``, ``efficientnet_b0`` or ``vit_tiny_patch16_224``.
         pretrained: False for random weights, True for timm's own from the hub, or the path of a ``.safetensors``,
-            ``.pth`` or ``.pt`` file with the weights of that model (unpickled with ``weights_only``).
+            ``.pth`` or ``.pt`` file with the weights of that model (unpickled with ``weights_only``), by timm's names,
+            of an EfficientNet also by those of efficientnet-pytorch. ``FILE#sha256=0676ba61`` refuses a file whose
+            checksum begins otherwise.
         input_size: Side of the image in pixels; None takes the model's own, often 224. Enlarged crops cost time and
             add nothing, so the default is the size of GLA-CNN.
         attention: Pool the last map by attention; otherwise by its mean.
@@ -239,7 +243,7 @@ def _create(name: str, pretrained: bool | str, size: int, options: dict[str, Any
             "go online once, or set the net's pretrained to the path of a weight file, or to false"
         ) from error
     if isinstance(pretrained, str):
-        _load_file(model, name, Path(pretrained))
+        _load_file(model, name, checked(pretrained))
     _drop_unused(model, size)
     return model
 
@@ -254,6 +258,8 @@ def _load_file(model: nn.Module, name: str, path: Path) -> None:
         raise FauError(f"the weight file '{path}' does not exist; correct the net's pretrained, or set it to false")
     try:
         weights = load_state_dict(str(path), weights_only=True)
+        if is_efficientnet_pytorch(weights):
+            weights = to_timm(weights, model, name)
         # timm's own convention for renamed keys and for position embeddings of another image size
         module = sys.modules[type(model).__module__]
         adapt = getattr(module, "checkpoint_filter_fn", None)

@@ -103,6 +103,7 @@ class JAANet(Net):
         )
         self.whole = extractor(channels, unit)
         self.head = nn.Sequential(nn.Linear(3 * flat, 64 * unit), nn.Linear(64 * unit, 2 * num_outputs))
+        self.weights = weights
         if weights is not None:
             load_weights(self, weights)
 

@@ -95,6 +95,7 @@ class _MEGraphAU(Net):
         self.classify = CosineClassifier(channels, self.nodes, sided)
 
     def _load(self, weights: str | None) -> None:
+        self.weights = weights
         if weights is not None:
             load_weights(self, weights, self.stage)
 

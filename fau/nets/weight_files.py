@@ -1,9 +1,11 @@
-"""Files of weights: read as tensors alone, held against a network, and which file a run was tested with."""
+"""Files of weights: checked, read as tensors alone, held against a network; and which file a run was tested with."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,14 +20,53 @@ _UNREADABLE = (
     *(OSError, RuntimeError, EOFError, pickle.UnpicklingError, struct.error),
     *(AttributeError, IndexError, KeyError, TypeError, ValueError),
 )
+_CHECKSUM = "#sha256="  # between a path and the first digits of its checksum, as packages' addresses have it
+_DIGITS = re.compile(r"[0-9a-f]{8,64}")  # 8 are what torch's hub puts into the names of its files
+
+
+def path_of(setting: str) -> Path:
+    """Return the path in a setting such as ``resnet50.pth#sha256=0676ba61``, whose second part may be missing."""
+    return Path(setting.partition(_CHECKSUM)[0])
+
+
+def sha256(file: Path) -> str:
+    """Return the checksum of a file's content, 64 hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def checked(setting: str) -> Path:
+    """Return the path in a setting; where a checksum follows, the file has it.
+
+    Raises:
+        FauError: If the file's checksum is another, or what follows is none.
+    """
+    file, mark, wanted = path_of(setting), *setting.partition(_CHECKSUM)[1:]
+    wanted = wanted.lower()
+    if mark and not _DIGITS.fullmatch(wanted):
+        raise FauError(
+            f"'{wanted}' after '{_CHECKSUM}' is no checksum of '{file}'; give its first 8 or more hexadecimal digits"
+        )
+    if mark and file.is_file():
+        found = sha256(file)
+        if not found.startswith(wanted):
+            raise FauError(
+                f"the weight file '{file}' has the SHA-256 {found[: max(len(wanted), 16)]} and not {wanted}; fetch it "
+                f"again, or correct what follows '{_CHECKSUM}'"
+            )
+    return file
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
     """Return the state dict that a file holds, by itself or in a checkpoint.
 
+    Args:
+        file: The file, perhaps with its checksum behind its name (``checked``).
+
     Raises:
-        FauError: If there is no such file, or it holds no weights.
+        FauError: If there is no such file, it holds no weights, or its checksum is another.
     """
+    file = checked(str(file))
     if not file.is_file():
         raise FauError(f"the weight file '{file}' does not exist; name a checkpoint, or a folder of a finished run")
     try:

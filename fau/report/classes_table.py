@@ -9,10 +9,13 @@ import numpy as np
 
 from fau.report.build import Experiment
 from fau.report.classes import ClassScores
+from fau.report.published import PublishedRow
+from fau.report.published_table import UNLIKE, unlike
 from fau.report.tables import NONE, Table, bracket, percent, row_label
 from fau.stats import Estimate
 
 BEST, WORST = "▲", "▼"
+ROUNDING = 0.5  # points, by as much the mean of classes printed with two decimals may differ
 
 
 def class_tables(experiment: Experiment, level: float) -> list[Table]:
@@ -37,6 +40,8 @@ def _top_table(number: int, experiment: Experiment, rows: Sequence[tuple[str, Es
     values = [[label.value for label in estimate.labels] + [estimate.macro.value] for _, estimate, _ in rows]
     columns = [_marked(column) for column in zip(*values, strict=True)]
     spread = _marked([variance for _, _, variance in rows], digits=4, less_is_better=True)
+    published = [row for row in experiment.published if row.tops[f"top{number}"]]
+    table.rows += [_published(row, number, experiment) for row in published]
     for index, (name, estimate, _) in enumerate(rows):
         cells = [column[index] for column in columns]
         table.rows.append([name, *cells, bracket(estimate.macro), spread[index]])
@@ -46,8 +51,34 @@ def _top_table(number: int, experiment: Experiment, rows: Sequence[tuple[str, Es
         f"{', which is the balanced accuracy' if number == 1 else ''}. The variance is over the classes, of shares.",
     ]
     if len(rows) > 1:
-        table.notes.append(f"{BEST} best and {WORST} worst of a column.")
+        table.notes.append(f"{BEST} best and {WORST} worst of a column{', of our rows' if published else ''}.")
+    if published:
+        table.notes += _about(published, number, experiment)
     return table
+
+
+def _published(row: PublishedRow, number: int, experiment: Experiment) -> list[str]:
+    """Print a published row; mean and variance are of its classes, not as printed."""
+    known = {label: float(text) / 100 for label, text in row.tops[f"top{number}"].items()}
+    values = list(known.values())
+    name = f"{row.method} {UNLIKE}" if unlike(row, experiment) else row.method
+    cells = [name, *(percent(known.get(label)) for label in experiment.labels), percent(float(np.mean(values)))]
+    return [*cells, NONE, f"{np.var(values):.4f}"]
+
+
+def _about(rows: Sequence[PublishedRow], number: int, experiment: Experiment) -> list[str]:
+    """Say where published rows are from, and which of their means do not follow from their classes."""
+    sources = "; ".join(f"{row.method}: {row.paper} ({row.read_in})" for row in rows)
+    notes = [f"Published, not made again here, mean and variance from the classes: {sources}."]
+    if any(unlike(row, experiment) for row in rows):
+        notes.append(f"{UNLIKE} Not comparable with our rows: another corpus or other folds.")
+    for row in rows:
+        printed = row.metrics.get(f"top{number}_mean")
+        mean = float(np.mean([float(text) for text in row.tops[f"top{number}"].values()]))
+        if printed is not None and abs(float(printed) - mean) > ROUNDING:
+            notes.append(f"{row.method}: the mean is printed as {printed}, its classes give {mean:.1f}.")
+        notes += [f"{row.method}: {warning}." for warning in row.warnings]
+    return notes
 
 
 def _marked(values: Sequence[float], digits: int | None = None, less_is_better: bool = False) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -41,7 +43,7 @@ def learning_curves(experiment: Experiment) -> list[View]:
                 figure.add_scatter(
                     x=[int(epoch or 0) + 1 for epoch in epochs["epoch"]],
                     y=y,
-                    mode="lines",
+                    mode=_mode(y),
                     line={**line, "width": 1},
                     opacity=0.35,
                     legendgroup=row.name,
@@ -52,7 +54,7 @@ def learning_curves(experiment: Experiment) -> list[View]:
             figure.add_scatter(
                 x=[epoch for epoch, _ in mean],
                 y=[scale * value for _, value in mean],
-                mode="lines",
+                mode=_mode(mean),
                 name=row_label(row),
                 line={**line, "width": 2.6},
                 legendgroup=row.name,
@@ -65,6 +67,11 @@ def learning_curves(experiment: Experiment) -> list[View]:
             figure.update_yaxes(title_text=title, automargin=True)
             views.append(View(title.partition(", %")[0], figure))
     return views
+
+
+def _mode(points: list[Any]) -> str:
+    """Return how a curve is drawn: a single point makes no line."""
+    return "lines" if sum(point is not None for point in points) > 1 else "markers"
 
 
 def _round_step(least: float) -> int:

@@ -70,7 +70,7 @@ def run_table(experiment: Experiment) -> Table:
 
 
 # How a run's checkpoint was chosen, by ``selection`` in its record.
-CHOICES = {"val": "best, validation", "last": "last epoch", "test": "best, TEST FOLD"}
+CHOICES = {"val": "best, validation", "last": "last epoch", "test": "best, TEST FOLD", "rotating": "best, ROTATING"}
 
 
 def _range(numbers: Sequence[int | None]) -> str:

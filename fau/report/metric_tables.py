@@ -120,6 +120,8 @@ def epoch_tables(experiment: Experiment) -> list[Table]:
         parts = {str(run["selection"]) for run in row.runs}
         if "test" in parts:
             table.notes.append("† These scores are of the test fold, which chose the checkpoint: too high.")
+        elif "rotating" in parts:
+            table.notes.append("◊ These scores are of another fold each epoch, trained on in the others: too high.")
         elif len(columns) > 1:
             table.notes.append("Scores are of the validation subjects, who are in no test fold.")
         else:

@@ -1,10 +1,11 @@
 """Published rows: one CSV file a corpus in ``fau/assets/published``, found by themselves, or a file of the user's own.
 
 A file's columns are ``method``, ``corpus``, ``label_set``, ``protocol`` (empty: not known), ``part``, ``paper``,
-``read_in`` (where the digits were read), metrics (``METRICS``), F1 of labels (``AU1`` and so on) and ``warnings``
-(sentences, with semicolons between). F1 and accuracy are percent with the digits that were printed; landmark errors are
-fractions of the distance of the eyes, failures fractions of the faces. ``f1_macro`` is the mean as printed,
-``f1_macro_recomputed`` the mean of the labels' F1.
+``read_in`` (where the digits were read), metrics (``METRICS``), F1 of labels (``AU1`` and so on), accuracy of classes
+(``top1/anger``, ``top2/anger``) and ``warnings`` (sentences, with semicolons between). F1 and accuracy are percent with
+the digits that were printed; landmark errors are fractions of the distance of the eyes, failures fractions of the
+faces. ``f1_macro``, ``top1_mean`` and ``top2_mean`` are means as printed, ``f1_macro_recomputed`` is the mean of the
+labels' F1.
 """
 
 from __future__ import annotations
@@ -20,8 +21,17 @@ from pathlib import Path
 
 from fau.errors import FauError
 
-METRICS = ("f1_macro", "f1_macro_recomputed", "accuracy", "landmark_error", "landmark_failures")
+METRICS = (
+    "f1_macro",
+    "f1_macro_recomputed",
+    "accuracy",
+    "landmark_error",
+    "landmark_failures",
+    "top1_mean",
+    "top2_mean",
+)
 _TEXT = ("method", "corpus", "label_set", "protocol", "part", "paper", "read_in")
+TOPS = ("top1", "top2")
 ROUNDING = Decimal("0.1")  # by as much a printed mean may differ from that of labels printed with one decimal
 
 
@@ -39,6 +49,8 @@ class PublishedRow:
         read_in: Where the digits were read.
         metrics: Metric to its digits; F1 and accuracy in percent, the others as fractions.
         labels: Label to the digits of its F1 in percent.
+        tops: ``top1`` and ``top2`` to each class's digits in percent: how often it is called so, or among the two that
+            score highest; empty where not published.
         warnings: What a reader of the row should know.
     """
 
@@ -51,6 +63,7 @@ class PublishedRow:
     read_in: str
     metrics: dict[str, str]
     labels: dict[str, str]
+    tops: dict[str, dict[str, str]]
     warnings: tuple[str, ...]
 
     @property
@@ -125,12 +138,17 @@ def parse(text: str, name: str) -> list[PublishedRow]:
             raise FauError(f"'{name}', line {number}, has {fault}; mend it")
         metrics = {key: line[key] for key in METRICS if line.get(key)}
         scores = {key: line[key] for key in labels if line[key]}
+        tops = {
+            kind: {key.removeprefix(f"{kind}/"): scores[key] for key in scores if key.startswith(f"{kind}/")}
+            for kind in TOPS
+        }
         for key, value in (metrics | scores).items():
             if not _is_number(value):
                 raise FauError(f"'{name}', line {number}: {key} is '{value}', which is no number; mend it")
         warnings = tuple(part.strip() for part in line.get("warnings", "").split(";") if part.strip())
         about = {key: line.get(key, "") for key in _TEXT}
-        rows.append(PublishedRow(**about, metrics=metrics, labels=scores, warnings=warnings))
+        labelled = {key: value for key, value in scores.items() if key.partition("/")[0] not in TOPS}
+        rows.append(PublishedRow(**about, metrics=metrics, labels=labelled, tops=tops, warnings=warnings))
     return rows
 
 

@@ -136,6 +136,7 @@ class Row:
 
 MARKS: dict[str, str] = {
     "†": "the checkpoint was chosen on the test fold: the score is too high by an unknown amount",
+    "◊": "rotating validation chose the checkpoint, on subjects that were trained on in other epochs",
     "‡": "images were enlarged to the network's input size",
     "§": "other subjects than the reference: the difference is over those that both tested",
     "¶": "not all folds (or seeds) are finished",
@@ -200,6 +201,8 @@ def build_row(name: str, all_runs: list[Run], notes: list[str], level: float = 0
     )
     if any(run["selection"] == "test" for run in runs):
         row.marks.add("†")
+    if any(run["selection"] == "rotating" for run in runs):
+        row.marks.add("◊")
     if any(_enlarged(run) for run in runs):
         row.marks.add("‡")
     if len(row.folds) < row.expected_folds or short:

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -243,7 +243,7 @@ class Runner:
         record.unlink(missing_ok=True)
         p.begin()
         with p.log.open("a", encoding="utf-8") as stream:
-            stream.write(f"# {_now()} attempt {p.attempts}: {trial.shell_line}\n")
+            stream.write(f"# {now()} attempt {p.attempts}: {trial.shell_line}\n")
         environment = trial_environment(base, self._slots, slot, record, options.rerun)
         fork = options.fork and can_fork(trial, options.gpus)
         client.start(trial.number, argv, environment, p.log, fork, self._slots.threads)
@@ -266,7 +266,7 @@ class Runner:
         elif self._stop.arrived:
             p.state = "interrupted"
         else:
-            p.reason = _reason(code, record, p.log)
+            p.reason = failure_reason(code, record, p.log)
             # fau-train leaves with 2 where a setting is wrong, which a second attempt does not change; a run that is
             # held by another process ("waiting") and a disk that was full ("interrupted") are worth one.
             wrong = p.trial.is_fau_train and code == 2 and record.get("status") not in ("waiting", "interrupted")
@@ -277,16 +277,23 @@ class Runner:
             else:
                 p.state = "failed"
                 self._view.say(f"{self._position(p)}: failed ({p.reason}); log: {shown_path(p.log)}")
-        entry = {"title": p.trial.title, "run_dir": record.get("run_dir"), "state": p.state, "code": code}
+        entry = {
+            "title": p.trial.title,
+            "run_dir": record.get("run_dir"),
+            "state": p.state,
+            "code": code,
+            "reason": p.reason,
+        }
         self._state.write_end(
-            p.key, entry | {"attempt": p.attempts, "seconds": round(seconds, 3), "log": str(p.log), "ended": _now()}
+            p.key, entry | {"attempt": p.attempts, "seconds": round(seconds, 3), "log": str(p.log), "ended": now()}
         )
 
     def _position(self, p: Progress) -> str:
         return f"[{p.trial.number}/{len(self._trials)}] {p.trial.title}"
 
 
-def _reason(code: int, record: dict[str, str], log: Path) -> str:
+def failure_reason(code: int, record: Mapping[str, str], log: Path) -> str:
+    """Say why a trial failed: how it ended, and what it printed last."""
     if code < 0:
         ended = f"killed by {signal.Signals(-code).name}"
     elif code == 0 and not record:
@@ -312,5 +319,6 @@ def shown_path(path: Path) -> str:
         return str(path)
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as the journal has it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

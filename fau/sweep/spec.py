@@ -67,11 +67,14 @@ class Trial:
 
     @cached_property
     def starts_from_runs(self) -> bool:
-        """Whether it starts from weights of other runs (``model.stage1``), which earlier trials may have to train."""
-        if not self.is_fau_train:
-            return False
-        found = [_setting(load_yaml(file), "model", "init_args", "stage1") for file in self.config_files()]
-        found += option_values(self.argv, "model.stage1") + option_values(self.argv, "model.init_args.stage1")
+        """Whether it starts from weights of other runs, which earlier trials may have to train."""
+        return self.is_fau_train and any(self._names_a_run(setting) for setting in ("stage1", "start_from"))
+
+    def _names_a_run(self, setting: str) -> bool:
+        """Whether a setting of the model is set, as the last word on it has it."""
+        contents = [_setting(load_yaml(file), "model", "init_args") for file in self.config_files()]
+        found = [content[setting] for content in contents if isinstance(content, Mapping) and setting in content]
+        found += option_values(self.argv, f"model.{setting}") + option_values(self.argv, f"model.init_args.{setting}")
         return bool(found) and found[-1] not in (None, "null")
 
     def follows(self, other: Trial) -> bool:

@@ -2,6 +2,9 @@
 
     .lock          held by the runner
     trials.jsonl   one line for each end of a trial, added as they happen
+    ends/          the same of trials on other machines, a file each: lines added from several machines would mix
+    slurm.json     which Slurm job each trial was last submitted as
+    slurm/         what submitit keeps of them
     records/       which run directory each trial became, written by the trial itself
     logs/          what each trial printed
     arguments/     files of ``${args_json_file}``
@@ -89,19 +92,40 @@ class SweepState:
         with self._journal.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
+    def write_end_elsewhere(self, key: str, entry: Mapping[str, Any] | None) -> None:
+        """Write how a trial ended on a machine that does not hold the sweep; None while it runs."""
+        file = self.folder / "ends" / f"{key}.json"
+        file.parent.mkdir(exist_ok=True)
+        if entry is None:
+            file.unlink(missing_ok=True)
+        else:
+            write_atomically(file, json.dumps({"key": key, "code_fingerprint": self._code, **entry}).encode())
+
+    def slurm_jobs(self) -> dict[str, str]:
+        """Return the Slurm job that each trial was last submitted as, by the trial's key."""
+        return {key: str(job) for key, job in read_json(self.folder / "slurm.json").items()}
+
+    def write_slurm_jobs(self, jobs: Mapping[str, str]) -> None:
+        """Add Slurm jobs of trials to those that are known."""
+        write_atomically(self.folder / "slurm.json", json.dumps(self.slurm_jobs() | dict(jobs)).encode())
+
     def journal(self) -> dict[str, dict[str, Any]]:
         """Return the last entry of each trial; a line that a kill cut short does not count."""
         entries: dict[str, dict[str, Any]] = {}
         try:
             lines = self._journal.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
-            return entries
+            lines = []
         for line in lines:
             try:
                 entry = json.loads(line)
                 entries[entry["key"]] = entry
             except (ValueError, KeyError, TypeError):
                 continue
+        for file in sorted((self.folder / "ends").glob("*.json")):
+            entry = read_json(file)
+            if str(entry.get("ended", "")) >= str(entries.get(file.stem, {}).get("ended", "")):
+                entries[file.stem] = entry
         return entries
 
     @property

@@ -70,7 +70,7 @@ def test_c_net_starts_from_a_run_of_e_net(
     assert "groups that fold 2 tests; name its run of the same fold" in capsys.readouterr().err
     other = ",".join(map(str, (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 25)))
     assert main([*again, "--model.net.variant=enet", "--fold=1", "--data.label_set", other]) != 0
-    assert "has the label set bp4d12, and this one 1,2,4" in capsys.readouterr().err
+    assert "are of a run with label set bp4d12, and data.label_set is 1,2,4" in capsys.readouterr().err
 
 
 def test_vgg_alone_needs_no_landmarks(tiny_args: list[str], tmp_path: Path) -> None:

@@ -76,6 +76,23 @@ def test_a_stage_1_of_another_fold_is_refused(
     assert "no finished run of stage 1 with" in capsys.readouterr().err
     assert _train(2, tiny_args, "--fold=1", f"--model.stage1={source.path}", f"--runs={tmp_path}") == 2
     assert "has fold 2 and not 1" in capsys.readouterr().err
+    file = source.checkpoints / "last.ckpt"  # the same run by another name
+    assert _train(2, tiny_args, "--fold=1", f"--model.stage1={file}", f"--runs={tmp_path}") == 2
+    assert "has fold 2 and not 1" in capsys.readouterr().err
+
+
+def test_weights_of_a_run_of_other_labels_or_folds_are_refused(
+    stage1: Path, tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twelve other labels have the same shapes, so that only the run's record can tell."""
+    (source,) = ledger(stage1)
+    other = ",".join(map(str, (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 25)))
+    for path in (source.path, source.checkpoints / "last.ckpt"):
+        start = (f"--model.net.weights={path}", f"--runs={tmp_path}")
+        assert _train(1, tiny_args, "--fold=2", f"--data.label_set={other}", *start) == 2
+        assert "are of a run with label set bp4d12, and data.label_set is 1,2,4" in capsys.readouterr().err
+        assert _train(1, tiny_args, "--fold=1", *start) == 2
+        assert "groups that fold 1 tests; name its run of the same fold" in capsys.readouterr().err
 
 
 def test_two_runs_that_fit_are_not_chosen_between(stage1: Path, tiny_cropset: Path, tmp_path: Path) -> None:

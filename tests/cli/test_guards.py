@@ -15,6 +15,7 @@ ONCE = ["--fold=1", "--wandb=disabled", "--trainer.max_epochs=1", "--trainer.lim
     ("settings", "sentence"),
     [
         (["--trainer.precision=16-true"], "trainer.precision 16-true has no loss scaling"),
+        (["--trainer.precision=bf16-true"], "trainer.precision bf16-true keeps the weights too coarsely"),
         (
             ["--data.batch_size=1", "--model.net.pool=111110", "--model.net.allow_1x1=true"],
             "GLACNN has a batch norm that cannot train on one sample; set data.batch_size to 2 or more",

@@ -59,16 +59,6 @@ def test_an_error_of_ours_is_found_below_the_parser() -> None:
     assert one_sentence(caught.value).startswith("GLACNN with pool 111100 needs images of 32 px or more, not 16")
 
 
-def test_a_switched_class_keeps_the_settings_that_both_have() -> None:
-    parser = _parser()
-    config = parser.parse_args(
-        ["--model.net.input_size", "64", "--model.net.pool", "111110", "--model.net", "fau.nets.backbone.Backbone"]
-    )
-    settings = config.model.init_args.net.init_args
-    assert settings.input_size == 64
-    assert "pool" not in settings
-
-
 def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text("a: 1")

@@ -108,10 +108,10 @@ def _score(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
     """Let the validation and test parts score these, one after another, the last for good."""
     left = list(scores)
 
-    def au_metrics(*args: Any) -> dict[str, float]:
+    def au_metrics(*args: Any, **kwargs: Any) -> dict[str, float]:
         return {"f1_macro": left.pop(0) if len(left) > 1 else left[0]}
 
-    monkeypatch.setattr("fau.modules.detection.au_metrics", au_metrics)
+    monkeypatch.setattr("fau.modules.tasks.au_metrics", au_metrics)
 
 
 def test_early_stopping_is_remembered(

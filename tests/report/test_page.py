@@ -132,3 +132,9 @@ def _used(file):
     copy = file.with_name("used.html")
     copy.write_text(file.read_text().replace("</body>", f"<script>{script}</script></body>"))
     return copy
+
+
+def test_a_single_epoch_shows_as_a_point(tmp_path):
+    write_run(tmp_path, "short", 1, epochs=1)
+    curves = drawings(page(build_report(tmp_path, load_runs(tmp_path), resamples=9), tmp_path))["e0-curves"]
+    assert {trace["mode"] for trace in curves[0]["figure"]["data"]} == {"markers"}
