@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 Scale = Callable[[Array], Array]
 
 ALL_FAILURES = "every face fails: the lower bound supposes that other groups may hold better ones"
+LEAST = 1e-9  # of the distance of the eyes: keeps the logarithm finite
 NO_FAILURE = "no failure: the upper bound supposes that other groups may hold some"
 
 
@@ -70,10 +71,10 @@ def landmark_scores(sums: Array, level: float) -> LandmarkScores | None:
     sums = sums[:, (sums[..., 0] > 0).any(0)]
     if not sums.size:
         return None
-    margin = 0.5 / (sums[..., 0].sum(1).mean() + 1)  # half a face keeps both scales finite
+    margin = 0.5 / (sums[..., 0].sum(1).mean() + 1)  # half a face keeps the scale finite
 
     def to_log(value: Array) -> Array:
-        return np.asarray(np.log(np.maximum(value, margin)))
+        return np.asarray(np.log(np.maximum(value, LEAST)))
 
     def to_logit(value: Array) -> Array:
         return np.asarray(logit(np.clip(value, margin, 1 - margin)))
@@ -109,4 +110,5 @@ def _interval(part: Array, whole: Array, level: float, forth: Scale, back: Scale
     share = whole.mean(0) / whole.mean(0).sum()
     freedom = max(1 / (share**2).sum() - 1, 1.0)  # Kish's effective number of groups, less one
     centre, half = forth(value), stdtrit(freedom, (1 + level) / 2) * error
-    return Interval(float(value), float(back(centre - half)), float(back(centre + half)))
+    low, high = float(back(centre - half)), float(back(centre + half))
+    return Interval(float(value), min(low, float(value)), max(high, float(value)))  # rounding, and what was kept finite

@@ -205,9 +205,10 @@ def train_last_fold(built: Built, cropset: CropSet, runs: Path) -> None:
     corpus = plain(built)
     corpus.list()
     folds = ["--data.folds", "3"] if corpus.protocol == "kfold" else []
-    arguments = ["--data.crop_set", str(cropset.path), "--data.label_set", label_set, *TRAIN]
+    # The module first: it comes with a network of its own, to which the settings then apply.
+    module = [] if cropset.info.aus else ["--model", "fau.modules.expression.ExpressionClassification"]
+    arguments = [*module, "--data.crop_set", str(cropset.path), "--data.label_set", label_set, *TRAIN]
     arguments += ["--data.protocol", corpus.protocol, *folds, "--runs", str(runs)]
-    arguments += [] if cropset.info.aus else ["--model", "fau.modules.expression.ExpressionClassification"]
     last = str(protocol(corpus.protocol, 3 if folds else None).folds)
     assert train([*arguments, "--fold", last]) == 0
     (record,) = (json.loads(file.read_text()) for file in runs.glob("*/*/run.json"))
