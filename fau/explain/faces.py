@@ -77,22 +77,34 @@ class Pool:
 
 
 def batches(module: FaceModule, faces: Faces, chunk: int = CHUNK) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
-    """Yield what a module's network takes: images (B, 3, S, S), and landmarks where it wants them.
+    """Yield what a module's network takes: images (B, 3, S, S), and landmarks, NaN = not known, where it wants them.
 
     Raises:
-        FauError: If the network needs landmarks and a face has none, or crops are too small.
+        FauError: If crops are too small.
     """
     wanted = module.net.landmarks
     points = None if wanted is None else faces.landmarks(wanted)
-    if points is not None and np.isnan(points).all(axis=(1, 2)).any():
-        name = faces.names[int(np.isnan(points).all(axis=(1, 2)).argmax())]
-        raise FauError(f"{type(module.net).__name__} needs {wanted} landmarks, and '{name}' has none; leave it out")
     for start in range(0, len(faces), chunk):
         batch: Batch = {"image": torch.from_numpy(faces.crops[start : start + chunk]).to(module.device)}
         if points is not None:
             batch["landmarks"] = torch.from_numpy(points[start : start + chunk]).to(module.device)
         more = () if points is None else (module.landmarks(batch),)
         yield module.transform(batch["image"]), more
+
+
+def check_landmarks(module: FaceModule, faces: Faces) -> None:
+    """Check that each face has the landmarks that a network needs.
+
+    Raises:
+        FauError: If one has none.
+    """
+    wanted = module.net.landmarks
+    if wanted is None:
+        return
+    lacking = np.isnan(faces.landmarks(wanted)).all(axis=(1, 2))
+    if lacking.any():
+        name = faces.names[int(lacking.argmax())]
+        raise FauError(f"{type(module.net).__name__} needs {wanted} landmarks, and '{name}' has none; leave it out")
 
 
 def inputs(module: FaceModule, faces: Faces) -> NDArray[np.uint8]:

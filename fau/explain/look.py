@@ -11,7 +11,7 @@ import numpy as np
 from fau.errors import FauError
 from fau.explain import cam, choose, sanity
 from fau.explain.choose import Scored
-from fau.explain.faces import Faces, Pool, input_points
+from fau.explain.faces import Faces, Pool, check_landmarks, input_points
 from fau.explain.maps import METHODS, make_maps, methods
 from fau.explain.page import Look
 from fau.explain.region import regions
@@ -92,10 +92,12 @@ def look_at_pictures(module: FaceModule, faces: Faces, label_set: str, labels: S
     """Look at some faces of which nothing else is known.
 
     Raises:
-        FauError: If there are more than a sheet shows, or a label or a method is not there.
+        FauError: If there are more than a sheet shows, one lacks landmarks that the network needs, or a label or a
+            method is not there.
     """
     if len(faces) > _MOST_PICTURES:
         raise FauError(f"{len(faces)} images are more than a sheet shows; give {_MOST_PICTURES} or fewer")
+    check_landmarks(module, faces)
     chosen, notes = _methods(module, faces, wish)
     _check_labels(wish, labels)
     look = Look({"network": type(module.net).__name__}, notes=notes)

@@ -11,7 +11,7 @@ from seen import CELLS, CORNER, SIZE, module, random_faces
 
 from fau.errors import FauError
 from fau.explain import cam
-from fau.explain.faces import Faces, input_points, inputs
+from fau.explain.faces import Faces, check_landmarks, input_points, inputs
 from fau.explain.maps import Maps, cell_profiles, make_maps, methods, own_maps
 from fau.modules.detection import AUDetection
 from fau.nets.gla import GLACNN
@@ -111,8 +111,10 @@ def test_importance_of_patches_is_spread_over_their_squares() -> None:
     faces = random_faces()
     whole = Faces(faces.crops, np.repeat(faces.points, 2, axis=1)[:, :68], "68", faces.groups, faces.names)
     assert methods(trained, whole)[0] == "attention"
+    assert methods(trained, faces)[0] == "attention"  # a face without landmarks is scored, as in training
+    check_landmarks(trained, whole)
     with pytest.raises(FauError, match="needs 68 landmarks, and 'face 0' has none"):
-        methods(trained, faces)
+        check_landmarks(trained, faces)
 
 
 def test_faces_are_shown_as_the_network_sees_them() -> None:
