@@ -126,12 +126,6 @@ def test_a_published_row_s_head_has_its_commands(file: Path, monkeypatch: pytest
     assert protocol(own["data"]["protocol"], own["data"]["folds"]).folds == 3
 
 
-def _downloads(file: Path) -> bool:
-    """Whether a sweep's trials start from weights of the hub."""
-    words = re.findall(r"experiments/[\w./-]+\.yaml", file.read_text(encoding="utf-8"))
-    return any("pretrained: true" in (REPOSITORY / word).read_text(encoding="utf-8") for word in words)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("file", SWEEPS, ids=_name)
 def test_every_sweep_runs_and_reports(
@@ -140,8 +134,6 @@ def test_every_sweep_runs_and_reports(
     monkeypatch.chdir(REPOSITORY)
     runs, report = tmp_path / "runs", tmp_path / "report"
     arguments = [f"--data.crop_set={tiny_cropset}", *TINY, "--wandb=disabled"]
-    if _downloads(file):  # ImageNet's networks: without their weights, and at a size of which two steps take seconds
-        arguments += ["--model.net.pretrained=false", "--model.net.input_size=64"]
     assert sweep([str(file), "--runs", str(runs), "--report", str(report), "--jobs", "2", "--", *arguments]) == 0
     records = [run.read() for run in ledger(runs)]
     assert {record["status"] for record in records} == {"done"}
