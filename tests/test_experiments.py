@@ -1,4 +1,4 @@
-"""Every YAML in experiments/ and sweeps/, found by itself and run for real at tiny size.
+"""Every YAML in experiments/, found by itself and run for real at tiny size; those in sweeps/ have their own tests.
 
 A file with a ``-tiny`` variant beside it is of real size and trains in the slow tests, as overlays do. Every overlay is
 built; of those beside a file of real size only the ones that name another network train, and those of published rows,
@@ -15,7 +15,6 @@ import pytest
 import torch
 from jsonargparse import Namespace
 
-from fau.cli.sweep import main as sweep
 from fau.cli.train import main as train
 from fau.cli.train import parse
 from fau.data.protocols import protocol
@@ -24,12 +23,6 @@ from fau.runs import ledger
 
 REPOSITORY = Path(__file__).parents[1]
 EXPERIMENTS = sorted((REPOSITORY / "experiments").rglob("*.yaml"))
-# Of real size where a tiny variant stands beside: its networks train in their experiments' tests.
-SWEEPS = [
-    file
-    for file in sorted((REPOSITORY / "sweeps").rglob("*.yaml"))
-    if not file.with_name(f"{file.stem}-tiny.yaml").exists()
-]
 TINY = [
     *("--data.batch_size=8", "--model.allow_upsample=true", "--trainer.accelerator=cpu", "--trainer.max_epochs=1"),
     *("--trainer.limit_train_batches=2", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=2"),
@@ -124,18 +117,3 @@ def test_a_published_row_s_head_has_its_commands(file: Path, monkeypatch: pytest
     assert parsed[-1]["name"] == own["name"]
     assert all(config["data"]["crop_set"] != "synthetic" for config in parsed)
     assert protocol(own["data"]["protocol"], own["data"]["folds"]).folds == 3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("file", SWEEPS, ids=_name)
-def test_every_sweep_runs_and_reports(
-    file: Path, tiny_cropset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    runs, report = tmp_path / "runs", tmp_path / "report"
-    arguments = [f"--data.crop_set={tiny_cropset}", *TINY, "--wandb=disabled"]
-    assert sweep([str(file), "--runs", str(runs), "--report", str(report), "--jobs", "2", "--", *arguments]) == 0
-    records = [run.read() for run in ledger(runs)]
-    assert {record["status"] for record in records} == {"done"}
-    assert len({(record["name"], record["fold"]) for record in records}) == len(records)
-    assert (report / "report.html").stat().st_size > 100_000
