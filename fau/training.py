@@ -47,7 +47,7 @@ DECIDING_TRAINER_KEYS = (
 YOUNGER: dict[str, Any] = {"focal_gamma": 0.0, "logit_adjustment": 0.0, "resize": None, "start_from": None}
 
 # Settings that name files of weights, at any depth of the model's configuration.
-_WEIGHT_KEYS = ("pretrained", "weights", "stage1", "start_from")
+WEIGHT_KEYS = ("pretrained", "weights", "stage1", "start_from")
 
 # Lightning says these of what is done on purpose.
 EXPECTED_WARNINGS = (
@@ -397,7 +397,7 @@ def _by_content(settings: Any) -> Any:
     if not isinstance(settings, dict):
         return settings
     replaced = {key: _by_content(value) for key, value in settings.items()}
-    for key in _WEIGHT_KEYS:
+    for key in WEIGHT_KEYS:
         setting = replaced.get(key)
         if isinstance(setting, str) and path_of(setting).is_file():
             replaced[key] = f"sha256:{sha256(path_of(setting))}"
@@ -411,6 +411,6 @@ def weight_files(settings: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in settings.items() if isinstance(settings, dict) else ():
         found |= weight_files(value)
-        if key in _WEIGHT_KEYS and isinstance(value, str) and path_of(value).is_file():
+        if key in WEIGHT_KEYS and isinstance(value, str) and path_of(value).is_file():
             found[str(path_of(value))] = sha256(path_of(value))
     return found

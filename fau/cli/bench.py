@@ -209,9 +209,11 @@ def _subject(name: str, args: list[str], device: Any, options: argparse.Namespac
 
 def _without_files(settings: Any) -> None:
     """Leave out of a model's settings the weights that it would start from: they change no cost, and may be absent."""
+    from fau.training import WEIGHT_KEYS
+
     for key, value in list(settings.items()):  # of all depths, with dots between
         name = key.rpartition(".")[2]
-        if name in ("pretrained", "weights", "stage1"):
+        if name in WEIGHT_KEYS:
             settings[key] = False if isinstance(value, bool) or name == "pretrained" else None
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 PROGRAM = "fau-explain"
 METHODS = ("attention", "cam", "rollout", "heads")
 _POOL = 2000  # faces of another crop set that are scored, as many of each group as possible
-# Settings that say where training started from: the run's own weights take their place.
-_STARTS = {"pretrained": False, "weights": None, "stage1": None, "compile": False}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -187,10 +185,12 @@ def _build(run: RunDirectory) -> tuple[FaceModule, FaceDataModule]:
 
 
 def _without_start(settings: Any) -> None:
-    """Take out of a module's settings what would be loaded before the run's own weights."""
+    """Take out of a module's settings what would be loaded before the run's own weights; and compilation."""
+    from fau.training import WEIGHT_KEYS
+
     for key, value in list(vars(settings).items()):
-        if key in _STARTS and value:
-            settings[key] = _STARTS[key]
+        if value and key in (*WEIGHT_KEYS, "compile"):
+            settings[key] = False if key in ("pretrained", "compile") else None
         elif hasattr(value, "__dict__"):
             _without_start(value)
 

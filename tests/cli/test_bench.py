@@ -72,6 +72,12 @@ def test_a_run_is_measured_as_it_was_configured(tiny_args: list[str], tmp_path: 
     assert model["parameters"] == json.loads((run / "run.json").read_text())["parameters"]
 
 
+@pytest.mark.parametrize("setting", ["--model.start_from=runs/nowhere", "--model.net.pretrained=nowhere.pth"])
+def test_what_training_starts_from_is_not_needed(setting: str) -> None:
+    net = ["--model.net=fau.nets.backbone.Backbone", "--model.net.name=test_resnet", "--model.net.attention=false"]
+    assert main([*QUICK, "--rounds=1", "--size=32", *net, setting]) == 0
+
+
 def test_memory_is_that_of_tensors_alive_at_once() -> None:
     """A linear layer of n x n: weights, gradients, input, output, and the gradient of the output at the peak."""
     n, batch = 256, 32
