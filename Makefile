@@ -31,7 +31,7 @@ report: $(READY) ## Compare the runs made so far
 	$(BIN)/fau-report runs
 
 test: $(READY) ## Run the quick tests (5 minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY) ## Run the others: real processes, DDP, browser (30 minutes on two cores)
 	$(BIN)/python -m pytest -m slow

@@ -187,7 +187,9 @@ def main() -> None:
         tree = TREES[name]
         root = Path(tempfile.mkdtemp(prefix="fau-listing-", dir=options.folder))
         try:
+            began = time.perf_counter()
             files = tree.build(root, options.scale)
+            print(f"{name}: {files:,} files made in {time.perf_counter() - began:.0f} s, not counted below", flush=True)
             command = [sys.executable, __file__, "--list-once", tree.reader, str(root)]
             found = [json.loads(subprocess.run(command, check=True, stdout=-1).stdout) for _ in range(options.runs)]
         finally:

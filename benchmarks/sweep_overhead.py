@@ -1,19 +1,26 @@
-"""What the runner of sweeps costs: empty trials, a finished sweep, and forks of fau-train beyond their training.
+"""What the runner of sweeps costs: empty trials, a finished sweep, and fau-train beyond its training, forked or not.
 
-python benchmarks/sweep_overhead.py [--trials 1000] [--forks 8]
+python benchmarks/sweep_overhead.py [--trials 1000] [--forks 8] [--processes 4]
+
+The machine may be busy: beside the seconds of the clock stand those of the processor, of all processes together.
 """
 
 import argparse
 import json
 import os
+import platform
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
 import yaml
+
+from fau.hardware import describe_hardware
 
 # A trial that does nothing but say that it is done.
 EMPTY = (
@@ -27,46 +34,59 @@ TINY = [
 ]
 
 
-def sweep(folder: Path, name: str, command: list[str], trials: int, *options: str) -> float:
-    """Run a sweep of so many seeds and return its seconds."""
+def sweep(folder: Path, name: str, command: list[str], trials: int, *options: str) -> tuple[float, float]:
+    """Run a sweep of so many seeds and return its seconds, of the clock and of the processor."""
     content = {"method": "grid", "command": command, "parameters": {"seed": {"values": list(range(trials))}}}
     (folder / name).write_text(yaml.safe_dump(content))
-    began = time.monotonic()
     arguments = [sys.executable, "-m", "fau.cli.sweep", name, "--no-report", *options]
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run(arguments, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.monotonic() - began, used
 
 
-def outside_training(folder: Path) -> list[float]:
-    """Return for each trial its seconds less those that its run counts as training and testing."""
-    (journal,) = folder.glob("runs/.sweeps/forks-*/trials.jsonl")
+def outside_training(folder: Path, name: str) -> str:
+    """Say what each trial took beyond what its run counts as training and testing."""
+    (journal,) = folder.glob(f"runs/.sweeps/{name}-*/trials.jsonl")
     entries = [json.loads(line) for line in journal.read_text().splitlines()]
-    return [e["seconds"] - json.loads((Path(e["run_dir"]) / "run.json").read_text())["wall_s"] for e in entries]
+    outside = [e["seconds"] - json.loads((Path(e["run_dir"]) / "run.json").read_text())["wall_s"] for e in entries]
+    return f"{median(outside):.2f} s of the clock (median of {len(outside)}; {min(outside):.2f} to {max(outside):.2f})"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=1000)
-    parser.add_argument("--forks", type=int, default=8)
+    parser = argparse.ArgumentParser(description="What the runner of sweeps costs")
+    for name, number in {"trials": 1000, "forks": 8, "processes": 4}.items():
+        parser.add_argument(f"--{name}", type=int, default=number)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
+        print(f"{describe_hardware()['cpu']}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start,")
+        print(f"Python {platform.python_version()}, torch {version('torch')}, wandb {version('wandb')} offline")
         empty = ["sh", "-c", EMPTY, "${args_no_hyphens}"]
-        first = sweep(folder, "empty.yaml", empty, arguments.trials)
-        again = sweep(folder, "empty.yaml", empty, arguments.trials)
-        per = 1000 * first / arguments.trials
-        print(f"{arguments.trials} empty trials: {first:.1f} s, {per:.1f} ms each; called again: {again:.1f} s")
-        options = ("--jobs", "1", "--threads", "1")
-        sweep(
-            folder, "corpus.yaml", ["fau-train", *TINY, "${args}"], 1, *options, "--runs", "other"
-        )  # draws the corpus
-        total = sweep(folder, "forks.yaml", ["fau-train", *TINY, "${args}"], arguments.forks, *options)
-        outside = outside_training(folder)
+        number = arguments.trials
+        clock, used = sweep(folder, "empty.yaml", empty, number)
         print(
-            f"{arguments.forks} forked trials: {total:.1f} s with the imports; beyond training and testing each took "
-            f"{median(outside):.2f} s (median; {min(outside):.2f} to {max(outside):.2f})"
+            f"{number} empty trials: {clock:.1f} s of the clock, {used:.1f} s of the processor (the trials' own shells"
         )
+        clock, again = sweep(folder, "empty.yaml", empty, number)
+        print(f"in it), {1000 * used / number:.1f} ms each; called again: {clock:.1f} s and {again:.1f} s")
+        began, script = time.monotonic(), f"for i in $(seq {number}); do sh -c '{EMPTY}' s$i; done"
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        record = os.environ | {"FAU_TRIAL_RECORD": str(folder / "record.json")}
+        subprocess.run(["sh", "-c", script], cwd=folder, check=True, env=record)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        alone = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"the same shells in a loop: {time.monotonic() - began:.1f} s and {alone:.1f} s")
+        options, train = ("--jobs", "1", "--threads", "1"), ["fau-train", *TINY, "${args}"]
+        sweep(folder, "corpus.yaml", train, 1, *options, "--runs", "other")  # draws the corpus
+        for kind, trials, fork in (("forks", arguments.forks, ()), ("processes", arguments.processes, ("--no-fork",))):
+            _, one = sweep(folder, f"one-{kind}.yaml", [*train, f"--experiment=one-{kind}"], 1, *options, *fork)
+            clock, used = sweep(folder, f"{kind}.yaml", [*train, f"--experiment={kind}"], trials, *options, *fork)
+            print(f"{trials} trials as {kind}: {clock:.1f} s of the clock, {used:.1f} s of the processor;")
+            print(f"beyond training and testing each took {outside_training(folder, kind)};")
+            each = (used - one) / (trials - 1)
+            print(f"with its training and testing each took {each:.2f} s of the processor (from 1 and {trials} trials)")
 
 
 if __name__ == "__main__":

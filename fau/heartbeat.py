@@ -189,7 +189,11 @@ class Hold:
             os.close(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         except FileExistsError:
             return False
-        self._write(0)
+        try:
+            self._write(0)
+        except OSError:  # a full disk: an empty file would be taken for another machine's
+            self._file.unlink(missing_ok=True)
+            raise
         return True
 
     def _write(self, count: int) -> None:

@@ -131,6 +131,19 @@ def convert(points: NDArray[np.float32], source: str, target: str) -> NDArray[np
     return to_49(points)
 
 
+def believed(points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Return landmarks with NaN for those that cannot be: not finite, or further outside of the crop than it is wide.
+
+    No face has such points, but damaged files do, and one of them would decide where a face's others are thought to be.
+
+    Args:
+        points: (..., K, 2), in pixels of the crops.
+        size: Height and width of the crops.
+    """
+    possible = ((points > -size) & (points < 2 * size)).all(axis=-1, keepdims=True)
+    return np.where(possible, points, np.float32(np.nan))
+
+
 def check_points(points: NDArray[np.float32], landmark_set: str) -> None:
     """Verify that an array holds points of a landmark set.
 

@@ -242,6 +242,7 @@ def weighted_dice(
     label_weight: Tensor | None = None,
     over_batch: bool = False,
     smooth: float = 1.0,
+    union: Callable[[Tensor], Tensor] | None = None,
 ) -> MaskedSum:
     """JAA-Net's Dice loss of the coded labels, computed in float32 at least.
 
@@ -254,16 +255,18 @@ def weighted_dice(
         target: (B, L), 0 or 1 where coded; any value elsewhere, NaN too.
         mask: (B, L) bool, True where coded.
         label_weight: (L,) factors of a label's whole term. They do not enter ``count``.
-        over_batch: Follow the PyTorch code. A term is then a label's, and ``count`` that of the labels coded at all;
-            under DDP each process has ratios of its own.
+        over_batch: Follow the PyTorch code. A term is then a label's, and ``count`` that of the labels coded at all.
         smooth: s.
+        union: As in ``concordance_loss``, for the ratios of ``over_batch``, which are those of the union batch; total
+            and count then are too, on every process.
     """
     probability = torch.where(mask, _full_precision(probability), 0.0)
     target = torch.where(mask, target.to(probability.dtype), 0.0)
     overlap, squares = 2 * probability * target, probability.square() + target.square()
     if over_batch:
-        number = mask.sum(dim=0)
-        ratio = (overlap.sum(dim=0) + smooth) / (squares.sum(dim=0) + smooth)
+        sums = torch.stack([overlap.sum(dim=0), squares.sum(dim=0), mask.sum(dim=0).to(overlap)])
+        overlap, squares, number = sums if union is None else union(sums)
+        ratio = (overlap + smooth) / (squares + smooth)
         loss, coded = 1 - ratio / number.clamp(min=1), number > 0
     else:
         loss, coded = 1 - (overlap + smooth) / (squares + smooth), mask

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -121,9 +121,11 @@ class RunDirectory:
     @property
     def status(self) -> str:
         """``new``, ``running``, ``interrupted``, ``failed`` or ``done``."""
-        if not (self.path / "run.json").exists():
-            return "new"
-        status = str(self.read()["status"])
+        return self.status_of(self.read()) if (self.path / "run.json").exists() else "new"
+
+    def status_of(self, record: Mapping[str, Any]) -> str:
+        """Return the status that a record says, which whoever has read it already need not read again."""
+        status = str(record["status"])
         return "interrupted" if status == "running" and not self.is_locked() else status
 
     def is_locked(self) -> bool:
@@ -185,8 +187,14 @@ class RunDirectory:
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         write_atomically(self.path / name, buffer.getvalue())
 
-    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+    def arrays(
+        self, name: str, chosen: Callable[[Sequence[str]], Iterable[str]] | None = None
+    ) -> dict[str, NDArray[Any]]:
         """Read ``predictions.npz`` or ``counts.npz``.
+
+        Args:
+            name: Of the file.
+            chosen: Picks the arrays to read by their names; all if None.
 
         Raises:
             FauError: If the file is missing or damaged.
@@ -197,7 +205,7 @@ class RunDirectory:
                 stored = np.load(stream, allow_pickle=False)
                 if not isinstance(stored, np.lib.npyio.NpzFile):
                     raise ValueError("one array and no archive of arrays")
-                return {key: stored[key] for key in stored.files}
+                return {key: stored[key] for key in (chosen(stored.files) if chosen else stored.files)}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise FauError(f"'{file}' cannot be read ({error}); train the run again with --rerun") from error
 

@@ -11,14 +11,16 @@ TP, FP, FN. With several seeds each statistic is computed per seed and averaged 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, stdtrit
 
 Array = NDArray[np.float64]
+Scale = Callable[[Array], Array]
 
 EXACT_SWAPS = 2**14  # up to this many ways to swap the groups, all are enumerated
 CHUNK = 4_000_000  # numbers held at once by the swap test: 32 MB
@@ -162,7 +164,7 @@ def f1_intervals(counts: ArrayLike, level: float = 0.95) -> Estimate:
     effective, effective_macro = effective_groups(seeds)
     positive_groups = ((seeds[..., 0] + seeds[..., 2]) > 0).any(0).sum(0)
     margin = 0.5 / (np.where(present, (2 * totals[..., 0] + totals[..., 1] + totals[..., 2]).mean(0), 1) + 1)
-    quantile = _t(effective - 1, level)
+    quantile = student_quantile(effective - 1, level)
     low, high = _logit_bounds(per_label, left_out.mean(0), margin, quantile)
     labels = []
     for index, value in enumerate(per_label):
@@ -188,7 +190,7 @@ def f1_intervals(counts: ArrayLike, level: float = 0.95) -> Estimate:
             np.array([macro_value]),
             macro_mean(left_out).mean(0)[:, None],
             margin[present].mean(keepdims=True),
-            _t(np.array([effective_macro - 1]), level),
+            student_quantile(np.array([effective_macro - 1]), level),
         )
         macro = Interval(macro_value, float(bounds[0][0]), float(bounds[1][0]))
     return Estimate(macro, tuple(labels), groups, effective_macro, tuple(map(float, macro_mean(scores))))
@@ -244,7 +246,7 @@ def difference_intervals(system: ArrayLike, reference: ArrayLike, level: float =
     difference = left_out[0] - left_out[1]
     both = np.where(present[:, None], np.concatenate([first, second]), 0)
     effective, effective_macro = effective_groups(both)
-    half = _t(effective - 1, level) * _jackknife_error(difference)
+    half = student_quantile(effective - 1, level) * jackknife_error(difference)
     positive_groups = ((both[..., 0] + both[..., 2]) > 0).any(0).sum(0)
     labels = []
     for index, delta in enumerate(map(float, value)):
@@ -262,7 +264,9 @@ def difference_intervals(system: ArrayLike, reference: ArrayLike, level: float =
     elif groups == 1:
         macro = Interval(delta, -1.0, 1.0, ONE_GROUP)
     else:
-        error = _jackknife_error(macro_mean(difference)[:, None])[0] * float(_t(np.array(effective_macro - 1), level))
+        error = jackknife_error(macro_mean(difference)[:, None])[0] * float(
+            student_quantile(np.array(effective_macro - 1), level)
+        )
         macro = Interval(delta, max(delta - error, -1.0), min(delta + error, 1.0))
     per_seed = macro_mean(f1_scores(first.sum(1)) - f1_scores(second.sum(1)))
     return Estimate(macro, tuple(labels), groups, effective_macro, tuple(map(float, per_seed)))
@@ -294,17 +298,17 @@ def swap_test(system: ArrayLike, reference: ArrayLike, resamples: int = 9999, se
     present = ~np.isnan(observed)
     exact = groups <= 60 and 2**groups <= EXACT_SWAPS
     draws = 2 ** (groups - 1) if exact else resamples
-    generator = np.random.default_rng(seed)
     hits = np.zeros(labels + 1)
     # Rounding must not turn a tie with the observed difference into a miss.
     bar = np.append(np.abs(observed), np.abs(macro_mean(observed))) - 1e-12
     step = max(1, CHUNK // (6 * seeds * labels))
+    random = None if exact else _random_swaps(resamples, groups, seed)
     for start in range(0, draws, step):
         size = min(step, draws - start)
-        if exact:  # the last group stays: to swap all groups only turns the sign
+        if random is None:  # the last group stays: to swap all groups only turns the sign
             swaps = (np.arange(start, start + size)[:, None] >> np.arange(groups) & 1).astype(np.float64)
         else:
-            swaps = generator.integers(0, 2, (size, groups)).astype(np.float64)
+            swaps = random[start : start + size].astype(np.float64)
         shift = (swaps @ moved).reshape(size, seeds, labels, 3)
         difference = (_score(totals[0] + shift) - _score(totals[1] - shift)).mean(1)
         difference[:, ~present] = np.nan
@@ -315,6 +319,16 @@ def swap_test(system: ArrayLike, reference: ArrayLike, resamples: int = 9999, se
     if not present.any():
         p[-1] = np.nan
     return SwapTest(float(p[-1]), tuple(map(float, p[:-1])), draws, exact)
+
+
+@lru_cache(maxsize=2)
+def _random_swaps(number: int, groups: int, seed: int) -> NDArray[np.int8]:
+    """Draw random swaps; the rows of a report share them."""
+    generator = np.random.default_rng(seed)
+    swaps = np.empty((number, groups), np.int8)
+    for start in range(0, number, 10_000):  # as int64 they would take eight times the memory
+        swaps[start : start + 10_000] = generator.integers(0, 2, swaps[start : start + 10_000].shape)
+    return swaps
 
 
 def holm(p: ArrayLike) -> Array:
@@ -382,8 +396,25 @@ def _left_out_scores(counts: Array, totals: Array, present: NDArray[np.bool_]) -
     return scores
 
 
-def _jackknife_error(left_out: Array) -> Array:
-    """Standard error from the values with each group left out, ``(groups, ...)``."""
+def jackknife_bounds(
+    value: float, left_out: Array, freedom: float, level: float, forth: Scale = np.asarray, back: Scale = np.asarray
+) -> tuple[float, float]:
+    """Return the bounds of a score.
+
+    Args:
+        value: The score.
+        left_out: ``(groups,)``, the score with each group left out.
+        freedom: Degrees of freedom, such as Kish's effective number of groups, less one.
+        level: Confidence level.
+        forth: To the scale on which errors are taken as symmetric.
+        back: From there.
+    """
+    centre, half = forth(np.asarray(value)), student_quantile(freedom, level) * jackknife_error(forth(left_out))
+    return float(back(centre - half)), float(back(centre + half))
+
+
+def jackknife_error(left_out: Array) -> Array:
+    """Return the standard error from the values with each group left out, ``(groups, ...)``."""
     groups = len(left_out)
     if groups < 2:
         return np.full(left_out.shape[1:], np.nan)
@@ -395,12 +426,12 @@ def _jackknife_error(left_out: Array) -> Array:
 def _logit_bounds(value: Array, left_out: Array, margin: Array, quantile: Array) -> tuple[Array, Array]:
     """Bounds of ``value`` from its jackknife on the logit scale; ``margin`` keeps 0 and 1 finite."""
     centre = logit(np.clip(value, margin, 1 - margin))
-    half = quantile * _jackknife_error(logit(np.clip(left_out, margin, 1 - margin)))
+    half = quantile * jackknife_error(logit(np.clip(left_out, margin, 1 - margin)))
     return expit(centre - half), expit(centre + half)
 
 
-def _t(freedom: Array, level: float) -> Array:
-    """Two-sided Student quantile; less than one degree of freedom counts as one."""
+def student_quantile(freedom: ArrayLike, level: float) -> Array:
+    """Return the two-sided quantile of Student's t; less than one degree of freedom counts as one."""
     quantile: Array = stdtrit(np.maximum(freedom, 1), (1 + level) / 2)
     return quantile
 

@@ -1,10 +1,12 @@
-"""Weights & Biases through Lightning's logger: the only importer of wandb. Nothing depends on it."""
+"""Weights & Biases through Lightning's logger: one run a fold. Nothing depends on it."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,19 +20,45 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_info
 
 from fau.modules.processes import is_main_process
-from fau.wandb_key import has_key
+from fau.wandb_key import agents_run, has_key, setting
 
 Mode = Literal["auto", "online", "offline", "disabled"]
+Pictures = Literal["drawn", "all", "none"]
+
+_FINISH = 600.0  # s to send what is left when a run ends; W&B's own client would wait for a lost network for ever
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What goes to W&B, and how.
+
+    Attributes:
+        project: W&B project.
+        mode: How to log.
+        pictures: Of which test faces some pictures are sent: of drawn ones, of all, or none. People whom a corpus
+            shows did not agree to that, and most licences forbid it.
+        model: Send the tested checkpoint as an artifact.
+    """
+
+    project: str = "fau"
+    mode: Mode = "auto"
+    pictures: Pictures = "drawn"
+    model: bool = False
 
 
 def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
-    """Choose how to log: ``WANDB_MODE`` where it is set, online where a key is, else offline."""
+    """Choose how to log: as W&B is set (``WANDB_MODE``, ``wandb offline``), else online where a key is, else offline.
+
+    An agent gets nothing to do without a key, so its trials are online.
+    """
     if mode != "auto":
         return mode
-    named = os.environ.get("WANDB_MODE")
-    if named in ("online", "offline", "disabled"):
+    named = setting("mode")
+    if named in ("online", "disabled"):
         return named  # type: ignore[return-value]
-    return "online" if has_key() else "offline"
+    if named in ("offline", "dryrun"):
+        return "offline"
+    return "online" if has_key() or agents_run() else "offline"
 
 
 def agent_row(name: str) -> str:
@@ -56,47 +84,50 @@ def agent_row(name: str) -> str:
     return " ".join([name, *(f"{key}={value}" for key, value in sorted(values.items()) if key not in left_out)])
 
 
-def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mode) -> WandbLogger | None:
+def make_logger(run_dir: Path, record: Mapping[str, Any], wish: Tracking, resumed: bool = False) -> WandbLogger | None:
     """Open the W&B run of a fold, or none.
 
     One fold is one W&B run: the group is the configuration's name, the job type the fold. The id is the run's own, so
-    that a retry lands in the same W&B run; under an agent, which has chosen an id, the agent's stands.
+    that a retry lands in the same W&B run: one that goes on from a checkpoint adds to its curves, one that starts anew
+    takes its place. Under an agent, which has chosen id and project, the agent's stand.
 
     Args:
         run_dir: The run directory; W&B's files go into its ``wandb`` folder.
         record: The run record.
-        project: W&B project.
-        mode: How to log.
+        wish: What is asked for.
+        resumed: Whether training goes on from a checkpoint.
 
     Returns:
         The logger, or None where W&B is disabled or cannot start; a warning then says why.
     """
-    resolved = resolve_mode(mode)
+    resolved = resolve_mode(wish.mode)
     if resolved == "disabled":
         return None
     if not is_main_process():
         return WandbLogger(save_dir=run_dir, offline=True)  # never starts: Lightning logs on rank 0 alone
-    under_agent = "WANDB_SWEEP_ID" in os.environ
-    if not under_agent:
+    agents = agents_run()
+    if not agents:
         # Another process's service may still hold this id for a trial that was killed.
         os.environ.pop("WANDB_SERVICE", None)
     try:
         run = wandb.init(
-            project=project,
+            project=None if agents else wish.project,
             name=f"{record['name']}/fold{record['fold']}",
-            id=None if under_agent else _wandb_id(record),
+            id=None if agents else str(record["run_id"]),
             dir=run_dir,
             group=record["name"],
             job_type=f"fold{record['fold']}",
             tags=[str(record["experiment"]), f"fold{record['fold']}", str(record["crop_set"]["name"])],
             config=record["config"] | {"crop_set_id": record["crop_set"]["id"], "run_id": record["run_id"]},
             mode=resolved,
-            resume="allow" if resolved == "online" else None,  # offline, resume does not continue a run
-            settings=wandb.Settings(silent=True, console="off"),
+            resume="allow" if resumed and resolved == "online" else None,  # offline, it does not continue a run
+            settings=wandb.Settings(silent=True, console="off", finish_timeout=_FINISH, finish_timeout_raises=True),
         )
+        run.define_metric("epoch")
+        run.define_metric("*", step_metric="epoch")
     except Exception as error:  # noqa: BLE001  whatever its client or server raise, nothing depends on W&B
         no_key = resolved == "online" and not has_key()
-        reason = "no key is set: run 'wandb login' or set WANDB_API_KEY" if no_key else " ".join(str(error).split())
+        reason = "no key is set: run 'wandb login' or set WANDB_API_KEY" if no_key else _one_line(error)
         warnings.warn(f"W&B could not start ({reason}); the run goes on without it", stacklevel=2)
         return None
     if resolved == "online" and run.url:  # offline, asking makes it warn
@@ -104,40 +135,57 @@ def make_logger(run_dir: Path, record: Mapping[str, Any], project: str, mode: Mo
     return _Logger(experiment=run, save_dir=run_dir)
 
 
-def _wandb_id(record: Mapping[str, Any]) -> str:
-    """Return the run's own id; trained anew by ``--rerun``, it is another W&B run, not a second curve in the first."""
-    attempt = int(record.get("attempt", 1))
-    return str(record["run_id"]) if attempt == 1 else f"{record['run_id']}-{attempt}"
-
-
 class _Logger(WandbLogger):
-    """Goes on without W&B where W&B fails in the middle of a run."""
+    """Logs the epochs of a training, and goes on without W&B where W&B fails in its midst.
 
-    _failed = False
+    What Lightning logs after the training is scores of the chosen checkpoint, which are no point of a curve: they
+    become the run's summary.
+    """
+
+    _trained = False
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log metrics, unless W&B failed before."""
-        if self._failed:
-            return
-        try:
-            super().log_metrics(metrics, step)
-        except Exception as error:  # noqa: BLE001  as above
-            self._failed = True
-            warnings.warn(f"W&B fails ({error}); the run goes on without it", stacklevel=2)
+        """Log metrics of an epoch."""
+        if not self._trained:
+            with going_on("an epoch"):
+                super().log_metrics(metrics, step)
+
+    def finalize(self, status: str) -> None:
+        """Note that a stage of Lightning's has ended: the first is the training."""
+        self._trained = True
 
 
-def finish(exit_code: int = 0, metrics: Mapping[str, float] | None = None) -> None:
+_said: set[str] = set()  # ids of runs with which W&B failed, which is said once
+
+
+@contextmanager
+def going_on(what: str) -> Iterator[None]:
+    """Say in one sentence what W&B did not take, and go on; of a run only once."""
+    run = "" if wandb.run is None else str(wandb.run.id)
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  as above
+        if run not in _said:
+            _said.add(run)
+            sentence = f"W&B did not take {what} ({_one_line(error)}); training goes on, and the run directory is whole"
+            warnings.warn(sentence, stacklevel=3)
+
+
+def finish(exit_code: int = 0, summary: Mapping[str, Any] | None = None) -> None:
     """End the W&B run of this process, if there is one; the next fold in the process then gets its own.
 
     Args:
         exit_code: Other than 0 marks the run as failed.
-        metrics: What to log last.
+        summary: What the run came to.
     """
-    if wandb.run is None:
+    run = wandb.run
+    if run is None:
         return
-    try:
-        if metrics:
-            wandb.run.log(dict(metrics))
+    with going_on("the end of the run"):
+        if summary:
+            run.summary.update(dict(summary))
         wandb.finish(exit_code=exit_code)
-    except Exception as error:  # noqa: BLE001  as above
-        warnings.warn(f"W&B could not end its run ({error}); the run directory is whole", stacklevel=2)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,35 +19,23 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, WeightAveraging
-from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
 from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
-from fau import heartbeat, tracking
+from fau import heartbeat, tracking, tracking_agents
 from fau.data.datamodule import FaceDataModule
 from fau.data.dataset import EpochLoader
 from fau.errors import FauError
 from fau.hardware import describe_hardware
+from fau.identity import weight_files
 from fau.modules.base import FaceModule
-from fau.modules.callbacks import EpochLog, StayStopped, WholeCheckpoints, checkpoints
+from fau.modules.callbacks import PREVIOUS, EpochLog, StayStopped, WholeCheckpoints, check_bytes, checkpoints, mend_last
+from fau.modules.launcher import WatchedLauncher
 from fau.modules.processes import is_main_process
-from fau.nets.weight_files import path_of, sha256
 from fau.runs import RunDirectory, code_version, library_versions, record_trial
-
-# Trainer settings that decide a run's result; all others (devices, workers, logger, ...) are recorded and not hashed.
-DECIDING_TRAINER_KEYS = (
-    *("max_epochs", "min_epochs", "max_steps", "min_steps", "precision"),
-    *("limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches", "fast_dev_run"),
-    *("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "sync_batchnorm"),
-    *("max_time", "val_check_interval", "check_val_every_n_epoch", "callbacks"),
-)
-
-# Settings that came after runs which are kept, with the value at which all is as it was: it leaves their ids alone.
-YOUNGER: dict[str, Any] = {"focal_gamma": 0.0, "logit_adjustment": 0.0, "resize": None, "start_from": None}
-
-# Settings that name files of weights, at any depth of the model's configuration.
-WEIGHT_KEYS = ("pretrained", "weights", "stage1", "start_from")
+from fau.tracking_results import log_test
 
 # Lightning says these of what is done on purpose.
 EXPECTED_WARNINGS = (
@@ -57,6 +45,7 @@ EXPECTED_WARNINGS = (
     ".*smaller than the logging interval.*",  # losses are logged an epoch
     ".*Total length of `list` across ranks is zero.*",  # no validation part
     ".*treespec.*is deprecated.*",  # its own use of torch
+    ".*`srun` command is available.*",  # a cluster's machine, on which this run is no job
 )
 
 
@@ -72,8 +61,7 @@ class Fold:
         trainer: Arguments of Lightning's Trainer as configured.
         patience: Epochs without a better validation score after which to stop, None to go on to the end.
         score_training: Score the training part too, once training has ended.
-        project: W&B project.
-        wandb: How to log to W&B.
+        wandb: What goes to W&B, and how.
     """
 
     run: RunDirectory
@@ -83,8 +71,7 @@ class Fold:
     trainer: dict[str, Any]
     patience: int | None
     score_training: bool
-    project: str
-    wandb: tracking.Mode
+    wandb: tracking.Tracking
 
     @property
     def selects(self) -> bool:
@@ -128,6 +115,8 @@ def train_fold(fold: Fold) -> dict[str, Any]:
 
 def _train(fold: Fold) -> dict[str, Any]:
     started = time.monotonic()
+    if is_main_process():
+        mend_last(fold.run.checkpoints)
     _start_record(fold)
     module, datamodule, run = fold.module, fold.datamodule, fold.run
     module.run_id, module.training_seed = fold.record["run_id"], fold.record["seed"]
@@ -137,11 +126,11 @@ def _train(fold: Fold) -> dict[str, Any]:
     fold.record |= about
     began = started - fold.record.get("wall_s", 0.0)
     log = EpochLog(run, began)
-    trainer = _build_trainer(fold, log)
     last = run.checkpoints / "last.ckpt"
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
+        trainer = _build_trainer(fold, log)
         _fit(trainer, module, datamodule, last if last.exists() else None)
         chosen = run.checkpoints / ("best.ckpt" if fold.selects else "last.ckpt")
         best_epoch = _load_weights(module, run, chosen)
@@ -172,7 +161,9 @@ def _train(fold: Fold) -> dict[str, Any]:
     }
     run.write(fold.record)
     record_trial(run, "done")
-    tracking.finish(metrics={name: value for name, value in metrics.items() if name.startswith("test/")})
+    (run.checkpoints / PREVIOUS).unlink(missing_ok=True)  # a finished run goes on no more
+    log_test(module, datamodule, run.path, fold.record, fold.wandb)
+    tracking.finish(summary=metrics | {key: fold.record[key] for key in ("best_epoch", "images_per_s", "parameters")})
     return fold.record
 
 
@@ -228,7 +219,9 @@ def _build_trainer(fold: Fold, log: EpochLog) -> Trainer:
     callbacks.append(StayStopped())
     # The log comes before the checkpoints: a run killed between them does the epoch again and replaces its row.
     callbacks += [log, *checkpoints(fold.run, fold.selects, fold.module.monitor)]
-    logger = tracking.make_logger(fold.run.path, fold.record, fold.project, fold.wandb)
+    resumed = (fold.run.checkpoints / "last.ckpt").exists()
+    logger = tracking.make_logger(fold.run.path, fold.record, fold.wandb, resumed)
+    tracking_agents.begun(fold.run.path, resumed)
     plugins = settings.get("plugins") or []
     settings |= {
         "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), WholeCheckpoints()],
@@ -250,6 +243,12 @@ def _build_trainer(fold: Fold, log: EpochLog) -> Trainer:
         raise FauError(
             f"trainer.strategy '{settings['strategy']}' leaves its results in processes that end with it; use ddp"
         )
+    if settings.get("sync_batchnorm") and trainer.world_size > 1 and trainer.strategy.root_device.type != "cuda":
+        raise FauError("trainer.sync_batchnorm needs GPUs, one a process; leave it out on the CPU")
+    if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
+        trainer.strategy._launcher = WatchedLauncher(
+            trainer.strategy.launcher, lost=lambda: record_trial(fold.run, "interrupted")
+        )
     return trainer
 
 
@@ -260,8 +259,8 @@ def _lightning_exits(trainer: Trainer) -> Iterator[None]:
         yield
     except SIGTERMException:
         sys.exit(143)  # Lightning would leave with 0, as if the run had ended well
-    except SystemExit:
-        if trainer.state.status == TrainerStatus.INTERRUPTED:  # Lightning turns Ctrl-C into exit code 1
+    except SystemExit as error:
+        if trainer.state.status == TrainerStatus.INTERRUPTED and error.code == 1:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
         raise
     except MisconfigurationException as error:
@@ -298,6 +297,7 @@ def _load_weights(module: FaceModule, run: RunDirectory, checkpoint: Path) -> in
             "and fast_dev_run"
         )
     try:
+        check_bytes(checkpoint)
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         if not isinstance(content, dict):
             raise pickle.UnpicklingError("not a checkpoint of a training")
@@ -367,50 +367,3 @@ def clear(run: RunDirectory) -> None:
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
-
-
-def deciding_settings(
-    config: Mapping[str, Any], data: Mapping[str, Any], precision: str, patience: int | None
-) -> dict[str, Any]:
-    """Pick from a resolved configuration what decides the result, for the run id.
-
-    Layout and compilation change speed and not the function, so they stay out, like devices and workers.
-
-    Args:
-        config: The resolved configuration with ``model``, ``trainer`` and ``seed``.
-        data: What the data module says decides its batches.
-        precision: The precision as chosen for this hardware.
-        patience: Early stopping.
-    """
-    model = {key: value for key, value in config["model"].items() if key != "init_args"}  # dict_kwargs, for one
-    model |= config["model"].get("init_args", {})
-    model = _by_content(model)
-    for key in ("channels_last", "compile"):
-        model.pop(key, None)
-    model = {key: value for key, value in model.items() if key not in YOUNGER or value != YOUNGER[key]}
-    trainer = {key: config["trainer"].get(key) for key in DECIDING_TRAINER_KEYS} | {"precision": precision}
-    return {"model": model, "data": dict(data), "trainer": trainer, "seed": config["seed"], "patience": patience}
-
-
-def _by_content(settings: Any) -> Any:
-    """Put in place of a weight file's path the hash of its content, of a run's folder its id: they move and change."""
-    if not isinstance(settings, dict):
-        return settings
-    replaced = {key: _by_content(value) for key, value in settings.items()}
-    for key in WEIGHT_KEYS:
-        setting = replaced.get(key)
-        if isinstance(setting, str) and path_of(setting).is_file():
-            replaced[key] = f"sha256:{sha256(path_of(setting))}"
-        elif key == "start_from" and isinstance(setting, str) and (Path(setting) / "run.json").is_file():
-            replaced[key] = RunDirectory(Path(setting)).read().get("run_id", setting)
-    return replaced
-
-
-def weight_files(settings: Any) -> dict[str, str]:
-    """Return the checksums, SHA-256, of the weight files that a configuration names, by path."""
-    found: dict[str, str] = {}
-    for key, value in settings.items() if isinstance(settings, dict) else ():
-        found |= weight_files(value)
-        if key in WEIGHT_KEYS and isinstance(value, str) and path_of(value).is_file():
-            found[str(path_of(value))] = sha256(path_of(value))
-    return found

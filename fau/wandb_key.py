@@ -1,18 +1,54 @@
-"""Whether this machine holds a W&B key, asked without importing wandb."""
+"""Whether this machine holds a W&B key, and what else is set of W&B here, asked without importing wandb."""
 
 from __future__ import annotations
 
+import configparser
 import netrc
 import os
-from urllib.parse import urlparse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+# Where `wandb login` leaves a key for the public server: since 0.31, and before, whose keys the client still takes.
+PUBLIC_HOSTS = ("api.forge.coreweave.com", "api.wandb.ai")
 
 
 def has_key() -> bool:
-    """Tell whether ``WANDB_API_KEY`` is set or ``wandb login`` has left a key for the server in use."""
-    if os.environ.get("WANDB_API_KEY"):
+    """Tell whether W&B's variables name a key, or ``wandb login`` has left one for the server in use."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
+    host = urlsplit(setting("base_url") or "").netloc  # with its port, as W&B's client writes it
+    hosts = (host,) if host and host not in PUBLIC_HOSTS else PUBLIC_HOSTS
     try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+        stored = netrc.netrc(_netrc_file())
     except (OSError, netrc.NetrcParseError):
         return False
+    return any(stored.authenticators(host) is not None for host in hosts)
+
+
+def setting(name: str) -> str | None:
+    """Return a setting of W&B's client: by its variable, its file in this folder, or the user's; None where unset.
+
+    Args:
+        name: Such as ``base_url``, which ``wandb login --host`` keeps, or ``mode``, which ``wandb offline`` does.
+    """
+    named = os.environ.get(f"WANDB_{name.upper()}")
+    if named:
+        return named
+    folder = os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read([Path(folder, "settings").expanduser(), Path("wandb", "settings")], encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return None
+    return parser.get("default", name, fallback=None)
+
+
+def agents_run() -> str | None:
+    """Return the id of the W&B run that an agent has this process fill; None without an agent."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+
+
+def _netrc_file() -> Path:
+    named = os.environ.get("NETRC")
+    standard = [Path("~/.netrc").expanduser(), Path("~/_netrc").expanduser()]
+    return Path(named).expanduser() if named else next((file for file in standard if file.exists()), standard[0])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fau.errors import FauError
 from fau.landmarks import (
     LANDMARK_COUNTS,
+    believed,
     bounding_box,
     convert,
     eye_centres,
@@ -184,3 +185,10 @@ def test_a_box_holds_its_points(points: NDArray[np.float32]) -> None:
 def test_the_box_of_missing_points() -> None:
     assert bounding_box(np.array([[np.nan, 1], [2, 3], [4, 9]], np.float32)) == (2, 3, 3, 7)
     assert bounding_box(np.full((5, 2), np.nan, np.float32)) is None
+
+
+def test_landmarks_that_cannot_be_are_not_known() -> None:
+    points = np.array([[-10, 5], [70, 5], [np.inf, 5], [5, np.nan], [5, -1e30], [129, 5], [5, -65]], np.float32)
+    got = believed(points[None], 64)
+    assert got.dtype == np.float32 and np.array_equal(got[0, :2], points[:2])
+    assert np.isnan(got[0, 2:]).all(), "a point is known or is not"

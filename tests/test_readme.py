@@ -1,4 +1,4 @@
-"""What README prints is what the programs take."""
+"""What README prints is what fau-train takes (of the other programs: ``test_docs``), and what it names is there."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from fau.cli.ensemble import _parser as ensemble_parser
-from fau.cli.report import _parser as report_parser
-from fau.cli.sweep import build_parser as sweep_parser
-from fau.cli.sweep_status import build_parser as status_parser
 from fau.cli.train import parse
 from fau.corpora.registry import corpora
 
@@ -31,19 +27,6 @@ def test_training_commands_parse(words: list[str], monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(REPOSITORY)
     ours = ["fau.nets.gla.GLACNN" if word == "yourpackage.YourNet" else word for word in words]
     parse([word for word in ours if word != "--print_config"])
-
-
-def test_sweep_and_report_commands_parse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    assert len(_commands("fau-sweep")) >= 2 and len(_commands("fau-report")) >= 2
-    for words in _commands("fau-sweep"):
-        status = words[0] == "status"
-        parser = status_parser() if status else sweep_parser()
-        assert parser.parse_args(words[status:]).file.exists()
-    for words in _commands("fau-report"):
-        report_parser().parse_args(words)
-    for words in _commands("fau-ensemble"):
-        ensemble_parser().parse_args(words)
 
 
 def test_every_corpus_has_its_row_and_its_page() -> None:

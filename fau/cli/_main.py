@@ -48,7 +48,7 @@ def guarded(program: str, body: Callable[[], int], again: str = "the same comman
         with _termination_raised():
             return body()
     except FauError as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
+        print(f"{program}: error: {_plain(str(error))}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         print(f"{program}: interrupted; {again} goes on from here", file=sys.stderr)
@@ -66,6 +66,11 @@ def guarded(program: str, body: Callable[[], int], again: str = "the same comman
         way_out = f"; {_WAYS_OUT[error.errno]}" if error.errno in _WAYS_OUT else ""
         print(f"{program}: error: {error.strerror or error}{where}{way_out}", file=sys.stderr)
         return EXIT_ERROR
+
+
+def _plain(text: str) -> str:
+    """Return a sentence in one line: what a damaged file put into it moves no cursor."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextmanager

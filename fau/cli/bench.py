@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 PROGRAM = "fau-bench"
 _DESCRIPTION = """\
 Measure what models cost: parameters, operations, latency, frames a second,
-training speed and memory. A model is a configuration file, the folder of a run,
-or what fau-train's flags say; the flags, --config among them, hold for every
-model. Pictures are noise of the network's input size and weights are random, so
-that no corpus and no weight file is needed.
+training speed and memory. A model is a configuration file, the folder of a run
+or of an experiment (a run of each row), or what fau-train's flags say; the
+flags, --config among them, hold for every model. An overlay changes the file
+that its folder is named after. Pictures are noise of the
+network's input size and weights are random, so that no corpus and no weight
+file is needed.
 """
 _EXAMPLES = """\
 examples:
   fau-bench experiments/gla.yaml experiments/jaanet.yaml
+  fau-bench experiments/text001/*.yaml --batch 8
   fau-bench --model.net fau.nets.backbone.Backbone --model.net.name resnet50
   fau-bench runs/gla/0123456789ab --batch 64 --device cuda --csv cost.csv
+  fau-bench runs/text000 --keep     # a run a row; fau-report runs/text000 then shows it
 """
 
 
@@ -70,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every duration, and the conditions")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as it is printed")
+    parser.add_argument("--keep", action="store_true", help="write cost.json into the runs' folders, for their reports")
     return parser
 
 
@@ -81,15 +86,21 @@ def _bench(options: argparse.Namespace, rest: list[str], command: str) -> int:
         if not file.parent.is_dir():
             raise FauError(f"'{file.parent}' is not a folder; name a file in one that exists")
     files, flags = _split(rest)
+    if options.keep and (not files or any(file.name != "config.yaml" for file in files)):
+        raise FauError(
+            "--keep writes into the folders of runs; name runs/EXPERIMENT/RUN, one or more, and nothing else"
+        )
+    if options.keep and (flags or options.size is not None):
+        raise FauError("--keep is for runs as they are; leave out --size and flags of fau-train")
     if options.size is not None:
         flags = [*flags, f"--model.net.input_size={options.size}"]
-    models = {name: [f"--config={file}", *flags] for name, file in _names(files).items()} if files else {"": flags}
+    models = {name: [*_configurations(file), *flags] for name, file in _names(files).items()} if files else {"": flags}
 
     import torch  # late, so that --help and a wrong path answer at once
     from rich.console import Console
 
     from fau.bench.measure import measure
-    from fau.cli.bench_table import as_csv, as_json, as_markdown, cost_table
+    from fau.cli.bench_table import as_csv, as_json, as_kept, as_markdown, cost_table
     from fau.hardware import describe_hardware, limit_threads
     from fau.report.text import print_table
     from fau.runs import write_atomically
@@ -121,6 +132,8 @@ def _bench(options: argparse.Namespace, rest: list[str], command: str) -> int:
     print_table(table, Console())
     written = {options.json: as_json(costs, conditions), options.csv: as_csv(costs, conditions["device"])}
     written[options.markdown] = as_markdown(table, conditions)
+    if options.keep:
+        written |= as_kept(costs, conditions, {name: file.parent for name, file in _names(files).items()})
     for file, text in written.items():
         if file is not None:
             write_atomically(file, text.encode())
@@ -142,13 +155,35 @@ def _split(rest: list[str]) -> tuple[list[Path], list[str]]:
     for word in rest[:at]:
         path = Path(word)
         if path.is_dir():
-            path = path / "config.yaml"
-            if not path.is_file():
-                raise FauError(f"'{word}' is no run, for it holds no config.yaml; name runs/EXPERIMENT/RUN")
-        elif not path.is_file():
+            files += [path / "config.yaml"] if (path / "config.yaml").is_file() else _a_run_a_row(path)
+        elif path.is_file():
+            files.append(path)
+        else:
             raise FauError(f"'{word}' does not exist; name a configuration file or the folder of a run")
-        files.append(path)
     return files, rest[at:]
+
+
+def _a_run_a_row(folder: Path) -> list[Path]:
+    """Return the configurations of an experiment, by one finished run of each row.
+
+    Raises:
+        FauError: If the folder holds no finished run.
+    """
+    from fau.runs import ledger
+
+    rows: dict[tuple[str, str], Path] = {}
+    for run in ledger(folder):
+        if (run.path / "config.yaml").is_file() and run.status == "done":
+            rows.setdefault((run.path.parent.name, str(run.read()["name"])), run.path / "config.yaml")
+    if not rows:
+        raise FauError(f"'{folder}' is no run and holds none that is finished; name runs/EXPERIMENT/RUN")
+    return list(rows.values())
+
+
+def _configurations(file: Path) -> list[str]:
+    """Return the arguments that read a configuration; an overlay's folder is named after the file that it changes."""
+    base = file.parent.with_suffix(".yaml")
+    return [f"--config={own}" for own in ([base, file] if base.is_file() else [file])]
 
 
 def _names(files: list[Path]) -> dict[str, Path]:
@@ -209,7 +244,7 @@ def _subject(name: str, args: list[str], device: Any, options: argparse.Namespac
 
 def _without_files(settings: Any) -> None:
     """Leave out of a model's settings the weights that it would start from: they change no cost, and may be absent."""
-    from fau.training import WEIGHT_KEYS
+    from fau.identity import WEIGHT_KEYS
 
     for key, value in list(settings.items()):  # of all depths, with dots between
         name = key.rpartition(".")[2]

@@ -6,9 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fau.bench.measure import Cost, Spread
+from fau.report.costs import FILE, FORMAT
 from fau.report.tables import Table
 from fau.report.text import markdown_table
 
@@ -53,6 +55,17 @@ def cost_table(costs: list[Cost], conditions: Mapping[str, Any]) -> Table:
 def as_json(costs: list[Cost], conditions: Mapping[str, Any]) -> str:
     """Return every duration, and the conditions."""
     return json.dumps(dict(conditions) | {"models": [cost.as_dict() for cost in costs]}, indent=1) + "\n"
+
+
+def as_kept(costs: list[Cost], conditions: Mapping[str, Any], folders: Mapping[str, Path]) -> dict[Path, str]:
+    """Return what each run's folder keeps of its model and of the conditions, for reports."""
+    return {
+        folders[cost.name] / FILE: json.dumps(
+            {"format": FORMAT} | dict(conditions) | {"model": cost.as_dict()}, indent=1
+        )
+        + "\n"
+        for cost in costs
+    }
 
 
 def as_csv(costs: list[Cost], device: str) -> str:

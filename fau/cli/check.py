@@ -47,7 +47,7 @@ def look_into(cropset: CropSet, protocol: str | None, folds: int | None) -> Audi
         folds: Number of folds; None takes the protocol's own.
 
     Raises:
-        FauError: If a protocol that was asked for does not fit.
+        FauError: If a protocol or a number of folds that was asked for does not fit.
     """
     from fau.crops.audit import audit, origin
     from fau.data.protocols import protocol as find_protocol
@@ -55,6 +55,7 @@ def look_into(cropset: CropSet, protocol: str | None, folds: int | None) -> Audi
 
     own = origin(cropset).protocol
     parts: dict[str, NDArray[np.int64]] = {}
+    refused: FauError | None = None
     if protocol:
         names = [protocol]
     else:  # a corpus of which only some was delivered may not fit its own
@@ -64,9 +65,10 @@ def look_into(cropset: CropSet, protocol: str | None, folds: int | None) -> Audi
         try:
             parts = fold_parts(cropset, find_protocol(name, number))
             break
-        except FauError:
-            if protocol:
-                raise
+        except FauError as error:
+            refused = error
+    if refused and not parts and (protocol or folds is not None):
+        raise refused
     return audit(cropset, name, parts)
 
 

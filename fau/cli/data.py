@@ -73,10 +73,12 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     }.items():
         help_ = f"{text} (recipe synthetic: {getattr(default, flag)})"
         parser.add_argument(f"--{flag.replace('_', '-')}", type=int, metavar="N", help=help_)
+    text = "how many times as many sequences aim at the commonest expression as at the rarest (default: the recipe's)"
+    parser.add_argument("--imbalance", type=float, metavar="X", help=text)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
-    flags = ("subjects", "tasks", "frames", "seed", "size", "occurrence_threshold")
+    flags = ("subjects", "tasks", "frames", "seed", "size", "occurrence_threshold", "imbalance")
     return named_recipe(options.recipe, **{flag: getattr(options, flag) for flag in flags})
 
 

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from fau.ensemble import RULES
+    from fau.ensemble.votes import RULES
 
     rules = "; ".join(f"{rule}: {text}" for rule, text in RULES.items())
     parser = argparse.ArgumentParser(
@@ -53,8 +53,9 @@ def _ensemble(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from fau.ensemble import BOTH, write_ensembles
+    from fau.ensemble.write import BOTH, write_ensembles
     from fau.runs import ledger
+    from fau.sweep.progress import TITLES
 
     rules = list(dict.fromkeys(arguments.weights or BOTH))
     if arguments.name is not None and len(rules) > 1:
@@ -71,11 +72,15 @@ def _ensemble(arguments: argparse.Namespace) -> int:
     written = write_ensembles(list(found.values()), rules, arguments.name, arguments.out)
     records = [run.read() for run in written]
     table = Table(title=f"Ensembles of {', '.join(records[0]['members'])}")
-    for heading in ("row", "fold", "seed", "test F1", "accuracy"):
+    metric = str(records[0].get("monitor") or "val/f1_macro").partition("/")[2]
+    columns = {f"test {TITLES.get(metric, metric)}": f"test/{metric}"}
+    for key in ("test/accuracy", "test/accuracy_macro"):
+        if key in records[0]["metrics"]:
+            columns.setdefault("accuracy", key)
+    for heading in ("row", "fold", "seed", *columns):
         table.add_column(heading, justify="left" if heading == "row" else "right")
     for record in records:
-        metrics = record["metrics"]
-        scores = (metrics.get("test/f1_macro"), metrics.get("test/accuracy", metrics.get("test/accuracy_macro")))
+        scores = (record["metrics"].get(key) for key in columns.values())
         cells = (f"{score:.3f}" if score is not None else "absent" for score in scores)
         table.add_row(record["name"], str(record["fold"]), str(record["seed"]), *cells)
     Console().print(table)

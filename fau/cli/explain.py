@@ -186,7 +186,7 @@ def _build(run: RunDirectory) -> tuple[FaceModule, FaceDataModule]:
 
 def _without_start(settings: Any) -> None:
     """Take out of a module's settings what would be loaded before the run's own weights; and compilation."""
-    from fau.training import WEIGHT_KEYS
+    from fau.identity import WEIGHT_KEYS
 
     for key, value in list(vars(settings).items()):
         if value and key in (*WEIGHT_KEYS, "compile"):

@@ -17,6 +17,7 @@ from fau.corpora.identify import told_what_it_is
 from fau.corpora.options import about, options
 from fau.corpora.registry import corpora
 from fau.crops.align import ALIGNMENTS
+from fau.crops.duplicates import COPIES
 from fau.crops.prepare import Report, Settings, Track, prepare
 from fau.crops.recipe import LANDMARKS
 
@@ -92,7 +93,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="corpus: the owner's; mediapipe: detected; auto: the owner's where there are any, else detected where "
         "the alignment needs them (default: auto)",
     )
-    group.add_argument("--model", type=Path, metavar="FILE", help="MediaPipe's face landmarker model")
+    help_ = "MediaPipe's face landmarker model: a file, or the address from which it is fetched once (URL#sha256=...)"
+    group.add_argument("--model", metavar="FILE", help=help_)
     group.add_argument(
         "--faces",
         choices=("nearest", "largest"),
@@ -106,6 +108,20 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         default=default.min_face,
         metavar="PX",
         help=f"least size of a face in the picture (default: {default.min_face:g})",
+    )
+    group.add_argument(
+        "--min-score",
+        type=float,
+        default=default.min_score,
+        metavar="X",
+        help=f"least score of MediaPipe's, 0 to 1; a higher one drops non-faces (default: {default.min_score:g})",
+    )
+    group.add_argument(
+        "--copies",
+        choices=COPIES,
+        default=default.copies,
+        help="which pictures of unknown people form a group, which no fold splits: near copies too (compressed again, "
+        "brighter, scaled), or those of equal hash alone (default: near)",
     )
     group = parser.add_argument_group("work")
     group.add_argument("--name", metavar="NAME", help="how tables call the crop set (default: the corpus)")
@@ -130,7 +146,9 @@ def _prepare(chosen: argparse.Namespace) -> int:
         model=chosen.model,
         faces=chosen.faces,
         min_face=chosen.min_face,
+        min_score=chosen.min_score,
         margin=chosen.margin,
+        copies=chosen.copies,
         max_lost=chosen.max_lost,
         name=chosen.name,
         options=own,
@@ -151,7 +169,7 @@ def _prepare(chosen: argparse.Namespace) -> int:
 
 
 def _lost(report: Report) -> Iterator[str]:
-    """Say what was left out and why."""
+    """Say what was left out and why, and what is there beside crops and labels."""
     if report.lost:
         yield "left out (losses.csv has the ids):"
     for cause, count in report.lost.items():
@@ -160,6 +178,8 @@ def _lost(report: Report) -> Iterator[str]:
         yield f"  {report.faces['several']:>9,}  kept, with several faces in the picture"
     if report.duplicates["groups"]:
         yield f"  {report.duplicates['crops']:>9,}  kept, that look the same as others; never in different folds"
+    if report.extras:
+        yield f"extras.parquet has what else the owner says of crops: {', '.join(report.extras)}"
 
 
 @contextmanager

@@ -49,9 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--level", type=float, default=0.95, help="confidence level (default: 0.95)")
     parser.add_argument("--quiet", action="store_true", help="write the files, print their names only")
     wandb = parser.add_argument_group("W&B report", "needs the extra wandb-report and a W&B key")
-    wandb.add_argument("--wandb", action="store_true", help="also save a report in your W&B project")
+    wandb.add_argument(
+        "--wandb", action="store_true", help="also save a report in your W&B project, in place of its last"
+    )
     wandb.add_argument("--wandb-entity", metavar="NAME", help="user or team (default: $WANDB_ENTITY)")
-    wandb.add_argument("--wandb-project", metavar="NAME", help="project (default: $WANDB_PROJECT, else fau)")
+    wandb.add_argument("--wandb-project", metavar="NAME", help="project (default: $WANDB_PROJECT, else as trained)")
     return parser
 
 
@@ -83,7 +85,8 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.wandb:
         from fau.report.wandb_report import save_report
 
-        print(save_report(report, arguments.wandb_entity, arguments.wandb_project))
+        out = arguments.out or arguments.runs / "report"
+        print(save_report(report, out, arguments.wandb_entity, arguments.wandb_project))
     return 0
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fau.labels import label_tasks, task_labels
+from fau.landmarks import FAILURE
 from fau.units import duration
 
 RANKED = {"roc_auc": "ROC-AUC", "average_precision": "avg. precision"}
@@ -49,6 +50,13 @@ def print_run(record: Mapping[str, Any], path: Path) -> None:
         means = (_number(metrics.get(f"{prefix}{key}_{MEANS[task]}")) for key in columns)
         table.add_row("mean", *means, style="bold")
         console.print(table)
+        if f"{prefix}landmark_error" in metrics:
+            error, failures = (100 * metrics[f"{prefix}{key}"] for key in ("landmark_error", "landmark_failures"))
+            console.print(
+                f"landmarks: mean error {error:.2f} % of the eyes' distance, {failures:.2f} % failures (above "
+                f"{100 * FAILURE:g} %)",
+                highlight=False,
+            )
         if f"{prefix}accuracy" in metrics:
             console.print(f"accuracy over all frames: {_number(metrics[f'{prefix}accuracy'])}", highlight=False)
         title = None

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fau.cli import sweep_slurm, sweep_status
+from fau.cli import sweep_slurm, sweep_status, sweep_sync
 from fau.cli._main import guarded
 
 PROGRAM = "fau-sweep"
@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Run a W&B sweep file (method: grid) and report on it. Finished trials are "
         "skipped, interrupted ones resumed: after Ctrl-C, a crash or an edit, give the same command again.",
         epilog="Arguments after -- are added to every trial's command: fau-sweep FILE -- --trainer.max_epochs=1. "
-        "Where the trials stand: fau-sweep status FILE.",
+        "Where the trials stand: fau-sweep status FILE. Offline W&B runs to W&B: fau-sweep sync [RUNS or FILE].",
     )
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="sweep file, in W&B's syntax")
@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["status"]:
         return sweep_status.main(words[1:])
+    if words[:1] == ["sync"]:
+        return sweep_sync.main(words[1:])
     split = words.index("--") if "--" in words else len(words)
     parser = build_parser()
     try:

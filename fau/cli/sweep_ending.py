@@ -52,7 +52,7 @@ def report(outcome: Outcome, reference: str, folder: Path | None, console: Conso
         return 1
     # Imported late: plotly and polars are of no use to a sweep that stops before its end.
     from fau.cli.report import FORMATS
-    from fau.ensemble import BOTH, write_ensembles
+    from fau.ensemble.write import BOTH, write_ensembles
     from fau.report.build import build_report
     from fau.report.load import load_runs
     from fau.report.text import print_report

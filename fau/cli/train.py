@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import jsonargparse
@@ -26,13 +25,18 @@ from fau.cli.run_table import print_run
 from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
 from fau.hardware import default_precision, limit_threads
+from fau.identity import find_place
 from fau.modules.base import FaceModule
 from fau.modules.detection import AUDetection
 from fau.modules.processes import is_main_process
 from fau.nets.gla import GLACNN
-from fau.runs import RunDirectory, record_trial, run_id, write_atomically
-from fau.tracking import Mode, agent_row
-from fau.training import Fold, clear, deciding_settings, train_fold
+from fau.report.published import asked as published_rows
+from fau.runs import RunDirectory, record_trial, write_atomically
+from fau.sweep.spec import option_values
+from fau.tracking import Mode, Pictures, Tracking, agent_row
+from fau.tracking_agents import failure_told, log_finished
+from fau.training import Fold, clear, train_fold
+from fau.wandb_key import agents_run
 
 PROGRAM = "fau-train"
 _PATIENCE = 10.0  # seconds that an interrupted child gets to tidy up
@@ -85,6 +89,9 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--score_training", type=bool, default=False, help=known)
         parser.add_argument("--project", type=str, default="fau", help="W&B project")
         parser.add_argument("--wandb", type=Mode, default="auto", help="auto: online where a key is set, else offline")
+        faces = "Test faces to send to W&B with what was said of them: drawn ones, all (a licence may forbid it), none"
+        parser.add_argument("--wandb_pictures", type=Pictures, default="drawn", help=faces)
+        parser.add_argument("--wandb_model", type=bool, default=False, help="Send the tested checkpoint to W&B")
         rows = "Published rows that the report shows beside: bp4d, disfa, affwild2, or a .csv file (docs/published.md)"
         parser.add_argument("--published", type=list[str], default=[], help=rows)
 
@@ -137,6 +144,11 @@ def run_fold(args: Sequence[str]) -> int:
     Raises:
         FauError: If a setting or the data are wrong.
     """
+    with failure_told("disabled" if "disabled" in option_values(args, "wandb") else "auto"):
+        return _run_fold(args)
+
+
+def _run_fold(args: Sequence[str]) -> int:
     limit_threads()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # tips, and which accelerators are absent
     cli = parse(args)
@@ -148,9 +160,8 @@ def run_fold(args: Sequence[str]) -> int:
     datamodule = FaceDataModule(**cli.config["data"].as_dict())
     precision = str(config["trainer"]["precision"] or default_precision(str(config["trainer"]["accelerator"])))
     datamodule.setup("fit")  # what is wrong with the data is said before anything is written
-    deciding = deciding_settings(config, datamodule.describe(), precision, config["patience"])
-    identity = run_id(deciding)
-    run = RunDirectory(Path(config["runs"]) / config["experiment"] / identity)
+    deciding, run = find_place(config, datamodule, precision)
+    identity = run.path.name
     rerun = config["rerun"] and not _in_this_rerun(run)
     if is_main_process() and not rerun and run.status == "done":
         return _say_done(run, config)
@@ -173,7 +184,8 @@ def run_fold(args: Sequence[str]) -> int:
     }
     fold = Fold(
         **{"run": run, "record": record, "module": built["model"], "datamodule": datamodule, "trainer": trainer},
-        **{key: config[key] for key in ("patience", "score_training", "project", "wandb")},
+        **{key: config[key] for key in ("patience", "score_training")},
+        wandb=Tracking(config["project"], config["wandb"], config["wandb_pictures"], config["wandb_model"]),
     )
     if is_main_process():
         if rerun and run.path.exists():
@@ -197,6 +209,8 @@ def _check(config: dict[str, Any]) -> None:
             raise FauError(f"--{key} is empty; it names {what}")
     if config["patience"] is not None and config["patience"] < 1:
         raise FauError(f"--patience {config['patience']} is too small; give 1 or more epochs")
+    for rows in config["published"]:
+        published_rows(rows)
     trainer = config["trainer"]
     if trainer["overfit_batches"]:
         raise FauError(
@@ -250,6 +264,7 @@ def _attempts(run: RunDirectory) -> int:
 def _say_done(run: RunDirectory, config: dict[str, Any]) -> int:
     record = run.read()
     record_trial(run, "done")
+    log_finished(run.path, record, Tracking(config["project"], config["wandb"]))
     name = "" if record["name"] == config["name"] else f" under the name '{record['name']}'"
     print(f"run {record['run_id']} is done already{name}; --rerun trains it again")
     print_run(record, run.path)
@@ -258,6 +273,8 @@ def _say_done(run: RunDirectory, config: dict[str, Any]) -> int:
 
 def _all_folds(args: Sequence[str], cli: TrainCLI) -> int:
     """Run the folds one after another, each as a run of its own."""
+    if agents_run():
+        raise FauError("a W&B agent's trial is one W&B run, and so one fold; let the sweep file vary fold instead")
     datamodule = FaceDataModule(**cli.config["data"].as_dict())
     status = 0
     for fold in range(1, datamodule.fold_count + 1):

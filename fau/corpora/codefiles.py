@@ -25,6 +25,11 @@ def read_csv(tree: Tree, path: str) -> pl.DataFrame:
         return pl.DataFrame()
     lines = content.splitlines()
     commas = lines[0].count(b",")
+    if not commas and b";" in lines[0]:
+        raise FauError(
+            f"'{tree.root / path}' has semicolons where the owner's file has commas; save it with commas, or fetch it "
+            "from the owner again"
+        )
     short = next((i for i, line in enumerate(lines) if line.count(b",") < commas and line.strip()), None)
     if short is not None and b'"' not in content:  # between quotes, a comma is text
         raise FauError(

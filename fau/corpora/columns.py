@@ -34,7 +34,9 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "face_w": ("face_w", "face_width", "facerectwidth"),
     "face_h": ("face_h", "face_height", "facerectheight"),
     "success": ("success",),
+    **{"gender": ("gender", "sex"), "race": ("race", "ethnicity"), "age": ("age", "age_group")},
 }
+ABOUT_PEOPLE = ("gender", "race", "age")  # told in reports, never learned
 _AU = re.compile(r"au[_ ]?(\d{1,3})(_c|_r|_int|_intensity)?")
 _LEAST_EXPRESSIONS = 3  # so many columns named after expressions are scores of expressions
 

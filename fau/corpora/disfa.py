@@ -257,6 +257,11 @@ class DISFA(Corpus):
         if not parts:
             raise FauError(f"every code file under '{self.tree.root}' is empty; fetch them from the owner again")
         table = decode_frames(pl.concat(parts))
+        if len(early := table.filter(pl.col("frame") == 0)):
+            raise FauError(
+                f"'{early['file'][0]}' counts frames from 0, DISFA's files from 1, so that its labels would lie one "
+                "frame early; add 1 to its numbers, or fetch it from the owner again"
+            )
         table = table.with_columns(decode_files(table, "code", "intensity", range(MAX_INTENSITY + 1)).alias("code"))
         wide = table.pivot("au", index=_KEYS, values="code", sort_columns=True)
         names = {str(au): intensity_column(au) for au in self.aus if str(au) in wide.columns}

@@ -96,6 +96,8 @@ class PixelTable:
 
     def _header(self, file: IO[bytes]) -> dict[str, int]:
         names = [cell.strip(' "') for cell in file.readline().decode("utf-8-sig", "replace").strip().split(",")]
+        if names == [""]:
+            raise FauError(f"{self.path} is empty, or begins with an empty line; fetch the file again")
         for name in names:
             if name not in ("emotion", "pixels", "Usage"):
                 raise FauError(

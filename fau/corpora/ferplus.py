@@ -34,7 +34,8 @@ class FerPlus(Corpus):
 
     ``fer2013new.csv`` has no key to ``fer2013.csv`` but the order of its rows: both must be complete and agree in
     Usage row by row, or nothing is read. Pictures named ``fer0000000.png`` are joined by name instead, and then the
-    lists ``FER2013Train/label.csv`` (and Valid, Test) serve as well. Rows without a name are no faces.
+    lists ``FER2013Train/label.csv`` (and Valid, Test) serve as well. Rows without a name are no faces. The votes of
+    each picture go to extras.parquet.
 
     Args:
         root: The folder with ``fer2013new.csv`` and ``fer2013.csv``, or with the pictures.
@@ -92,7 +93,10 @@ class FerPlus(Corpus):
             if self._target == "plurality"
             else f"{int((code < 0).sum())} pictures have no majority"
         )
-        rows = rows.with_columns(code=pl.Series(code, dtype=pl.Int32))
+        rows = rows.with_columns(
+            *(pl.Series(vote, counts[:, i], dtype=pl.UInt8) for i, vote in enumerate(VOTES)),
+            code=pl.Series(code, dtype=pl.Int32),
+        )
         losses.add(NOT_A_FACE, rows.filter(pl.col("code") == VOTES.index("NF"))["id"])
         losses.add(NOT_ANNOTATED, rows.filter(pl.col("code").is_in([-1, VOTES.index("unknown")]))["id"])
         names = {code: name for code, name in CLASSES.items() if name}
@@ -100,7 +104,9 @@ class FerPlus(Corpus):
             expression=pl.col("code").replace_strict(names, default=None, return_dtype=pl.String),
             split=pl.col("usage").replace_strict(USAGES),
         ).drop_nulls("expression")
-        return Listing(to_rows(rows.select("id", "path", "position", "split", "expression"), ()), losses, found)
+        votes_of = rows.select("id", *(pl.col(vote).alias(f"votes_{vote}") for vote in VOTES))
+        kept = to_rows(rows.select("id", "path", "position", "split", "expression"), ())
+        return Listing(kept, losses, found, votes_of)
 
     def pictures(self, rows: pl.DataFrame) -> Iterator[Picture]:
         """Yield the picture of each row; fastest in ascending order."""

@@ -29,6 +29,9 @@ from fau.corpora.tree import Tree, join
 from fau.errors import FauError
 
 _PATHS = re.compile(r"^(BP4D|DISFA)_(\w+)_path\.txt$", re.IGNORECASE)
+# AU-Net's code reads one list of all frames, whose labels are in another of no corpus's name beside it.
+_NAMES = re.compile(r"^(BP4D|DISFA)_names_label\.txt$", re.IGNORECASE)
+_NAMES_LABELS = "au_labels.txt"
 _CROPS = "imgs"  # the folder of pictures after the alignment
 _FRAMES = "dataset"  # the folder of frames and landmarks before it
 _POINTS = 49
@@ -41,11 +44,12 @@ _LISTED = {"BP4D": 50_601 + 50_166 + 45_809, "DISFA": 43_173 + 40_344 + 42_627}
 class JAANet(Corpus):
     """Lists ``BP4D_part1_path.txt`` with ``BP4D_part1_AUoccur.txt`` and ``BP4D_part1_land.txt``, and the pictures.
 
-    ``part1`` may be any name, so that AU-Net's lists are read too once they have labels; ``combine_1_2`` and ``part1``
-    may both be there, a frame is one row. What a path says counts, not its spelling: subject, task and number find the
-    picture, whether zeros pad its number and whether it is ``BP4D/F001/T1/0643.jpg`` or ``F001_T1_0643.jpg``. The label
-    9 is unknown. Landmarks are the 49 of each line; before the alignment they count pixels from 1. Weights, eye
-    distances and ``reflect_49.txt`` are not read.
+    ``part1`` may be any name, so that AU-Net's lists are read too once they have labels; so are the two lists that its
+    code calls ``BP4D_names_label.txt`` and ``au_labels.txt`` (that their columns are JAA-Net's is inferred).
+    ``combine_1_2`` and ``part1`` may both be there, a frame is one row. What a path says counts, not its spelling:
+    subject, task and number find the picture, whether zeros pad its number and whether it is ``BP4D/F001/T1/0643.jpg``
+    or ``F001_T1_0643.jpg``. The label 9 is unknown. Landmarks are the 49 of each line; before the alignment they count
+    pixels from 1. Weights, eye distances and ``reflect_49.txt`` are not read.
 
     Args:
         root: The folder of the code, with ``data/list`` and ``data/imgs`` or ``dataset``.
@@ -59,8 +63,10 @@ class JAANet(Corpus):
     title: ClassVar[str] = "JAA-Net lists"
     ask: ClassVar[str] = "the owners of BP4D and DISFA; the code's public repository has the lists of paths only"
     signs: ClassVar[tuple[Sign, ...]] = (
-        Sign("lists of paths", ("BP4D_*_path.txt", "DISFA_*_path.txt")),
-        Sign("lists of labels", ("BP4D_*_AUoccur.txt", "DISFA_*_AUoccur.txt")),
+        Sign(
+            "lists of paths", ("BP4D_*_path.txt", "DISFA_*_path.txt", "BP4D_names_label.txt", "DISFA_names_label.txt")
+        ),
+        Sign("lists of labels", ("BP4D_*_AUoccur.txt", "DISFA_*_AUoccur.txt", _NAMES_LABELS)),
         Sign("lists of landmarks", ("BP4D_*_land.txt", "DISFA_*_land.txt"), needed=False),
     )
     landmark_set: str = "49"
@@ -95,7 +101,8 @@ class JAANet(Corpus):
         """
         files = _list_files(self.tree)
         names = [path.rsplit("/", 1)[-1] for path in files]
-        dataset = choose_dataset(self.tree, self.dataset, [name for name in names if _PATHS.match(name)])
+        names = [name for name in names if _PATHS.match(name) or _NAMES.match(name)]
+        dataset = choose_dataset(self.tree, self.dataset, names)
         self.aus, self.protocol = dataset.aus, f"{dataset.protocol}-jaa"  # folds numbered in reverse
         self.published = {"crops": _LISTED[dataset.name], **dataset.published}
         self.aligned = self.stage == "aligned" or (self.stage == "auto" and bool(find_folders(self.tree, (_CROPS,))))
@@ -147,11 +154,14 @@ def _pairs(tree: Tree, files: tuple[str, ...], dataset: Dataset) -> tuple[list[P
     pairs: dict[str, Pair] = {}
     found = []
     for path in files:
-        match = _PATHS.match(path.rsplit("/", 1)[-1])
-        if not match or match[1].upper() != dataset.name:
+        folder, _, name = path.rpartition("/")
+        if (match := _PATHS.match(name)) is not None:
+            part, beside = match[2].lower(), path.lower().removesuffix("_path.txt") + "_auoccur.txt"
+        elif (match := _NAMES.match(name)) is not None:
+            part, beside = "", join(folder, _NAMES_LABELS).lower()
+        if match is None or match[1].upper() != dataset.name:
             continue
-        part = match[2].lower()
-        labels = lower.get(path.lower().removesuffix("_path.txt") + "_auoccur.txt")
+        labels = lower.get(beside)
         if labels is None:
             found.append(f"'{path}' has no list of labels beside it")
         elif part in pairs:
@@ -175,7 +185,9 @@ def _landmark_lists(
     """
     found = []
     for pair in pairs:
-        beside = pair.paths[: -len("_path.txt")] + "_land.txt"
+        beside = re.sub(r"_path\.txt$", "_land.txt", pair.paths, flags=re.IGNORECASE)
+        if beside == pair.paths:
+            continue
         same = [path for path in files if path.rsplit("/", 1)[-1].lower() == beside.rsplit("/", 1)[-1].lower()]
         same.sort(key=lambda path: (path.lower() == beside.lower()) != aligned)
         if same and (not aligned or same[0].lower() == beside.lower()):

@@ -92,7 +92,9 @@ def choose_dataset(tree: Tree, wanted: str, names: Iterable[str]) -> Dataset:
             raise FauError(f"'{tree.root}' has no lists of {wanted}; leave --dataset out to read those that there are")
         return DATASETS[wanted]
     if len(there) != 1:
-        fault = "lists of both bp4d and disfa; choose one with --dataset" if there else "no lists of bp4d or disfa"
+        fault = "no lists of bp4d or disfa; give the folder of the code, with the lists and the pictures in it"
+        if there:
+            fault = "lists of both bp4d and disfa; choose one with --dataset"
         raise FauError(f"'{tree.root}' has {fault}")
     return DATASETS[there[0]]
 

@@ -20,7 +20,6 @@ DEAD_LINK = "address without image"
 NO_IMAGE = "label without image"
 NO_LANDMARKS = "image without landmarks"
 UNREADABLE = "unreadable image"
-UNKNOWN_CODE = "unknown code"
 
 EXPECTED = frozenset(
     {NOT_CODED, NOT_ANNOTATED, NOT_A_FACE, OCCLUDED, PARTLY_CODED, BAD_TRACKING, DUPLICATE, NO_CROP, DEAD_LINK}

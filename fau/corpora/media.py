@@ -97,7 +97,7 @@ def _read_file(tree: Tree, path: str, upright: bool) -> Picture:
 def _fault(tree: Tree, path: str, error: FauError) -> str:
     """Return why a file of a tree has no content; raise again where the operating system refuses it."""
     if isinstance(error.__cause__, OSError) and not isinstance(
-        error.__cause__, (FileNotFoundError, NotADirectoryError)
+        error.__cause__, (FileNotFoundError, NotADirectoryError, IsADirectoryError)
     ):
         raise error
     return "damaged inside its archive" if tree.is_file(path) else NO_FILE

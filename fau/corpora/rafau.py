@@ -79,7 +79,10 @@ class RafAu(Corpus):
         )
         rows = join_labels(pictures, labels, ["number"], losses, "{}")
         if not len(rows):
-            raise FauError(f"'{self.tree.root}' holds none of the {self._images} pictures that {self._file} names")
+            raise FauError(
+                f"'{self.tree.root}' holds none of the {self._images} pictures that {self._file} names; unpack them, "
+                "or say with --images which there are"
+            )
         columns = [au_column(au) for au in self.aus]
         if self._null == "missing":
             losses.add(NOT_ANNOTATED, rows.filter("null")["id"])

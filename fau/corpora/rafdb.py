@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,6 +20,12 @@ CLASSES: dict[int, str | None] = {
     **{1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral"},
 }
 _IMAGE = re.compile(r"((train|test)_\d+)(_aligned)?\.(jpg|jpeg|png)", re.IGNORECASE)
+_ATTRIBUTES = re.compile(r"((train|test)_\d+)_manu_attri\.txt", re.IGNORECASE)
+ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
+    "gender": {"0": "male", "1": "female", "2": "unsure"},
+    "race": {"0": "Caucasian", "1": "African-American", "2": "Asian"},
+    "age": {"0": "0-3", "1": "4-19", "2": "20-39", "3": "40-69", "4": "70+"},
+}
 _COUNTS = {"train": (1290, 281, 717, 4772, 1982, 705, 2524), "test": (329, 74, 160, 1185, 478, 162, 680)}
 
 
@@ -27,7 +33,8 @@ class RafDb(Corpus):
     """RAF-DB's basic set as delivered (``EmoLabel``, ``Image/aligned.zip`` or unpacked), or ``DATASET/train/<1..7>``.
 
     Labels are joined to images by name; the part (train or test) is in the name. In the community's layout the folder
-    is the label, and its CSV lists only have to agree. The compound set, whose classes are pairs, is refused.
+    is the label, and its CSV lists only have to agree. The compound set, whose classes are pairs, is refused. Gender,
+    race and age of ``Annotation/manual/*_manu_attri.txt`` (recalled) go to extras.parquet where they are delivered.
 
     Args:
         root: The folder ``basic``, one above it, or the community's ``DATASET``.
@@ -85,7 +92,8 @@ class RafDb(Corpus):
                 f"'{self.tree.root}' holds no {self._images} picture of RAF-DB with a label; give the folder that "
                 "has EmoLabel and Image, or the one that has train/1 to train/7"
             )
-        return Listing(to_rows(rows.select("id", "path", "split", "expression"), ()), losses, found)
+        people = _attributes(self.tree, rows["id"].to_list(), found)
+        return Listing(to_rows(rows.select("id", "path", "split", "expression"), ()), losses, found, people)
 
 
 def _pictures(tree: Tree, aligned: bool, found: list[str]) -> pl.DataFrame:
@@ -119,6 +127,31 @@ def _labels(tree: Tree, file: str) -> pl.DataFrame:
             raise FauError(f"line {number} of {file} is '{line.strip()}', not such as 'train_00001.jpg 5'; correct it")
         rows.append((match[1].lower(), parts[1]))
     return pl.DataFrame(rows, schema={"name": pl.String, "code": pl.String}, orient="row")
+
+
+def _attributes(tree: Tree, ids: Sequence[str], found: list[str]) -> pl.DataFrame | None:
+    """Return gender, race and age of pictures as text, null where nothing is known; None where nothing is delivered."""
+    wanted, rows, strange = set(ids), dict[str, tuple[str, ...]](), list[str]()
+    for path in tree.find("*_manu_attri.txt"):
+        match = _ATTRIBUTES.fullmatch(path.rpartition("/")[2])
+        if match is None or match[1].lower() not in wanted or "compound" in path.lower().split("/"):
+            continue
+        # Five lines with a point each, then a line for each code.
+        codes = tree.text(path).split()[10:]
+        if len(codes) == len(ATTRIBUTES) and all(
+            c in names for c, names in zip(codes, ATTRIBUTES.values(), strict=True)
+        ):
+            spelled = (names[c] for c, names in zip(codes, ATTRIBUTES.values(), strict=True))
+            rows.setdefault(match[1].lower(), tuple(spelled))
+        else:
+            strange.append(path)
+    if strange:
+        found.append(f"{len(strange)} files of attributes have another shape and are not read, such as {strange[0]}")
+    if not rows:
+        return None
+    found.append(f"{', '.join(ATTRIBUTES)} of {len(rows):,} pictures are known")
+    schema = {"id": pl.String} | dict.fromkeys(ATTRIBUTES, pl.String)
+    return pl.DataFrame([(name, *values) for name, values in rows.items()], schema=schema, orient="row")
 
 
 def _agree(tree: Tree, rows: pl.DataFrame) -> None:

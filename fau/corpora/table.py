@@ -10,7 +10,7 @@ import polars as pl
 
 from fau.corpora import naming
 from fau.corpora.base import Corpus, Listing, Sign, to_rows
-from fau.corpora.columns import columns_of
+from fau.corpora.columns import ABOUT_PEOPLE, columns_of
 from fau.corpora.losses import DUPLICATE, NO_IMAGE, NOT_A_FACE, NOT_ANNOTATED, NOT_CODED, Losses
 from fau.corpora.media import VIDEO_ENDINGS
 from fau.corpora.paths import IMAGES, checked, listed, natural_order, rank, respelled
@@ -33,8 +33,8 @@ class Table(Corpus):
     Columns are found by their names (``fau.corpora.columns``), or named by options. Read as well: LibreFace's CSVs,
     Hugging Face's ``metadata.csv`` (``.jsonl``, ``.parquet``), py-feat's and OpenFace's columns, the CSVs of Hu et al.
     (FG 2024). A row may be a frame of a video: a path and a frame number; a table without paths, such as OpenFace's,
-    means the one video beside it that has its name. Of the same row twice one counts. A sequence without a subject is
-    its own subject, so that no fold splits it.
+    means the one video beside it that has its name. Gender, race and age go to extras.parquet. Of the same row
+    twice one counts. A sequence without a subject is its own subject, so that no fold splits it.
 
     Args:
         root: The folder that holds tables and pictures.
@@ -149,7 +149,9 @@ class Table(Corpus):
         self.upright = "face_x" not in rows.columns
         if naming.official(rows["split"]):
             self.protocol = "official"
-        return Listing(to_rows(_ordered(rows), self.aus), losses, found)
+        people = [name for name in ABOUT_PEOPLE if name in rows.columns]
+        extras = rows.select("id", *people) if people else None
+        return Listing(to_rows(_ordered(rows.drop(people)), self.aus), losses, found, extras)
 
     def _read(self, file: str, starts: set[str]) -> pl.DataFrame:
         """Return a table's columns under our names, labels as Float32 numbers, paths from the root."""

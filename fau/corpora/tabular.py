@@ -10,7 +10,7 @@ from typing import IO
 import polars as pl
 
 from fau.corpora import naming
-from fau.corpora.columns import Columns
+from fau.corpora.columns import ABOUT_PEOPLE, Columns
 from fau.corpora.tree import Tree, inside
 from fau.errors import FauError
 
@@ -148,7 +148,7 @@ def select(tree: Tree, file: str, columns: Columns) -> pl.DataFrame:
     Raises:
         FauError: If the table cannot be read, or a number is none.
     """
-    texts = ("path", "subject", "sequence", "split", "expression", "face")
+    texts = ("path", "subject", "sequence", "split", "expression", "face", *ABOUT_PEOPLE)
     numbers = {role: name for role, name in columns.roles.items() if role not in texts}
     numbers |= {f"score {name}": own for name, own in columns.scores.items()}
     for kind, known in columns.kinds.items():

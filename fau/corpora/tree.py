@@ -185,7 +185,9 @@ class Tree:
         place, member = self._place(path)
         try:
             return self._disk(path).open("rb") if place is None else self._archive(place).open(member)
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
+        except OSError as error:
+            raise FauError(f"'{self.root / path}' cannot be opened: {error.strerror or error}") from error
+        except (KeyError, zipfile.BadZipFile) as error:
             raise FauError(f"'{self.root / path}' cannot be opened: {error}") from error
 
     def packed_twice(self) -> str:

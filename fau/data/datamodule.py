@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,12 +22,14 @@ from fau.data.protocols import protocol as find_protocol
 from fau.data.sampling import BatchKey, EvalSampler, RotatingSampler, TrainSampler
 from fau.data.split import Split, Validation, split_fold
 from fau.data.targets import Targets, read_targets
-from fau.data.transform import believed
 from fau.data.weights import Weights
 from fau.errors import FauError
 from fau.labels import output_labels
+from fau.landmarks import believed
 from fau.synthetic.cache import default_cropset
 from fau.synthetic.recipe import RECIPES
+
+_LANDMARKS_READ = 10_000  # crops whose landmarks are read before training: 38 MB of 478 points
 
 
 class FaceDataModule(LightningDataModule):
@@ -34,7 +37,7 @@ class FaceDataModule(LightningDataModule):
 
     Args:
         crop_set: A synthetic corpus by its recipe's name, drawn on demand and cached (synthetic, synthetic-quick,
-            synthetic-tiny), or the path of a crop set.
+            synthetic-people, synthetic-uneven, synthetic-tiny), or the path of a crop set.
         label_set: What to train, by the name of its set: action units (bp4d12, disfa8, disfa12, affwild12,
             synthetic18, or numbers such as "1,2,12") or, with a module for expressions, basic7, affectnet8 or affwild8
             (or names such as "anger,happiness") or, with one for it, va (valence and arousal). With a module for
@@ -186,12 +189,23 @@ class FaceDataModule(LightningDataModule):
         return self.plan.weights(self.weights, self.weights_from, self.weights_beta)
 
     def landmark_share(self) -> float:
-        """Return the share of the training crops of which a landmark is known; after ``setup``."""
-        rows, known = self.split.train, 0
+        """Return the share of the training crops of which a landmark is known; after ``setup``.
+
+        Of a large training part it is that of a sample, spread evenly: 3 million crops of 478 points are 11 GB, which
+        every process would read. It is 0 only where no crop has any.
+        """
+        rows = self.split.train
+        sample = rows[:: math.ceil(len(rows) / _LANDMARKS_READ)]
+        share = sum(self._with_landmarks(sample)) / len(sample)
+        if share or len(sample) == len(rows):
+            return share
+        return 1 / len(rows) if any(self._with_landmarks(rows)) else 0.0
+
+    def _with_landmarks(self, rows: NDArray[np.int64]) -> Iterator[int]:
+        """Yield how many crops have a landmark, chunk by chunk."""
         for start in range(0, len(rows), 1024):
-            points = believed(torch.from_numpy(self.cropset.landmarks(rows[start : start + 1024])), self.cropset.size)
-            known += int(torch.isfinite(points).flatten(1).any(dim=1).sum())
-        return known / len(rows)
+            points = believed(self.cropset.landmarks(rows[start : start + 1024]), self.cropset.size)
+            yield int(np.isfinite(points).any(axis=(1, 2)).sum())
 
     @property
     def kept(self) -> dict[str, dict[str, float]]:

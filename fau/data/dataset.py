@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from fau import landmarks as landmark_sets
 from fau.cores import usable_cores
 from fau.crops.store import CropSet
 from fau.data.augment import Augmenter
 from fau.data.sampling import BatchKey
 from fau.data.targets import Targets
-from fau.data.transform import believed
 from fau.errors import FauError
+from fau.landmarks import believed, convert
 
 Batch = dict[str, Tensor]
 
@@ -81,12 +80,8 @@ class BatchDataset(Dataset[Batch]):
     def _landmarks(self, indices: NDArray[np.int64]) -> NDArray[np.float32] | None:
         if self._landmark_set == "none":
             return None
-        points = believed(torch.from_numpy(self._cropset.landmarks(indices)), self._cropset.size).numpy()
-        if self._landmark_set != "478" and self._cropset.info.landmark_set == "478":
-            points = landmark_sets.to_68(points)
-        if self._landmark_set == "49" and self._cropset.info.landmark_set != "49":
-            points = landmark_sets.to_49(points)
-        return np.ascontiguousarray(points)
+        points = believed(self._cropset.landmarks(indices), self._cropset.size)
+        return np.ascontiguousarray(convert(points, self._cropset.info.landmark_set, self._landmark_set))
 
 
 class EpochLoader:

@@ -21,75 +21,23 @@ A new protocol in code registers itself with ``@register("name")``; no list is e
 
 from __future__ import annotations
 
-import hashlib
-import json
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fau.data.dealing import deal, even_out
+from fau.data.fixed_folds import FixedFolds
+from fau.data.fold_protocol import FoldProtocol
 from fau.data.groups import GroupTable
 from fau.errors import FauError
 from fau.labels import SPLITS
 
-__all__ = ["ConsecutiveFolds", "FixedFolds", "FoldProtocol", "GroupTable", "StratifiedFolds", "protocol", "register"]
-
 DEFAULT_FOLDS = 5
 _SWAP_LIMIT = 400  # groups; beyond it single groups weigh so little that dealing alone balances
-
-
-class FoldProtocol(ABC):
-    """Says in which fold each group is tested.
-
-    Attributes:
-        name: How tables and run records call it.
-        folds: Number of folds.
-        by_split: Whether it needs entries of the table told apart by the owner's split; see ``read_groups``.
-    """
-
-    name: str
-    folds: int
-    by_split: bool = False
-
-    @abstractmethod
-    def assign(self, table: GroupTable) -> NDArray[np.int64]:
-        """Return the fold, counted from 1, in which each group is tested, int64 (G,); 0 = in none, always trained on.
-
-        Raises:
-            FauError: If the groups do not fit the protocol.
-        """
-
-    def test_groups(self, table: GroupTable, fold: int) -> NDArray[np.int64]:
-        """Return the positions in ``table`` of the groups that ``fold`` tests.
-
-        Raises:
-            FauError: If there is no such fold or the groups do not fit the protocol.
-        """
-        if not 1 <= fold <= self.folds:
-            raise FauError(f"fold {fold} does not exist: protocol '{self.name}' has folds 1 to {self.folds}")
-        return np.flatnonzero(self.assign(table) == fold)
-
-    def validation_groups(self, table: GroupTable, fold: int) -> NDArray[np.int64] | None:
-        """Return the positions in ``table`` of the groups that validate ``fold``; None: any of the training groups."""
-        return None
-
-    def fold_name(self, fold: int) -> str:
-        """Return what ``fold`` tests by its published name, such as ``part3``; without one, the fold's number."""
-        return str(fold)
-
-    def notes(self, table: GroupTable) -> list[str]:
-        """Return what a reader of the results should know of how the groups fit, one sentence each."""
-        return []
-
-    def describe(self) -> dict[str, Any]:
-        """Return what decides the folds, as plain JSON values, for the run id."""
-        return {"name": self.name, "folds": self.folds}
 
 
 Builder = Callable[[int | None], FoldProtocol]
@@ -293,128 +241,3 @@ class OfficialSplit(FoldProtocol):
         raise FauError(
             f"protocol 'official' has nothing to test: all crops are in the owner's part '{train}'; use kfold"
         )
-
-
-class FixedFolds(FoldProtocol):
-    """A published division: the groups of each fold by name.
-
-    Args:
-        name: How tables call it.
-        groups: The groups that each fold tests.
-        rest: What happens to groups that are named nowhere: ``error`` or ``train``.
-        validation: The groups that validate each fold; an empty list cuts them from the training groups.
-        trained: Groups that are known although no fold tests them.
-        fold_names: What each fold tests, by name.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        groups: list[list[str]],
-        rest: str = "error",
-        validation: list[list[str]] | None = None,
-        trained: Iterable[str] = (),
-        fold_names: list[str] | None = None,
-    ) -> None:
-        self.name = name
-        self.folds = len(groups)
-        self._rest = rest
-        self._fold_of = {group: fold for fold, part in enumerate(groups, 1) for group in part}
-        self._validation = validation or [[] for _ in groups]
-        self._trained = frozenset(trained)
-        self._fold_names = fold_names
-        if len(self._fold_of) != sum(len(part) for part in groups):
-            twice = sorted(g for g in self._fold_of if sum(part.count(g) for part in groups) > 1)
-            raise FauError(f"protocol '{name}' names group '{twice[0]}' twice; a group is tested in one fold")
-        for fold, part in enumerate(self._validation, 1):
-            both = sorted(group for group in part if self._fold_of.get(group) == fold)
-            if both:
-                raise FauError(f"protocol '{name}' both tests and validates group '{both[0]}' in fold {fold}")
-        if rest not in ("error", "train"):
-            raise FauError(f"protocol '{name}' has rest '{rest}'; choose error or train")
-
-    @classmethod
-    def parse(cls, name: str, text: str, folds: int | None) -> FixedFolds:
-        """Read a division from the text of its JSON file.
-
-        Raises:
-            FauError: If the text is no such division, or has another number of folds than ``folds``.
-        """
-        try:
-            content = json.loads(text)
-            parts = {str(key): [str(group) for group in part] for key, part in content.get("parts", {}).items()}
-            entries = [fold if isinstance(fold, dict) else {"test": fold} for fold in content["folds"]]
-            tested = [_expand(entry["test"], parts) for entry in entries]
-            validation = [_expand(entry.get("validation", []), parts) for entry in entries]
-            names = ["+".join(map(str, e["test"])) if parts.keys() >= set(e["test"]) else "" for e in entries]
-            rest = str(content.get("rest", "error"))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FauError(
-                f"protocol '{name}' is not valid: it needs a JSON object with 'folds', lists of groups"
-            ) from error
-        if not tested:
-            raise FauError(f"protocol '{name}' is not valid: its list 'folds' is empty")
-        if folds is not None and folds != len(tested):
-            raise FauError(
-                f"protocol '{name}' has {len(tested)} folds, not {folds}; leave data.folds out or set it to null"
-            )
-        counts = Counter(group for part in parts.values() for group in part)
-        twice = sorted(group for group, count in counts.items() if count > 1)
-        if twice:
-            raise FauError(f"protocol '{name}' has group '{twice[0]}' in two parts; a group is in one")
-        return cls(name, tested, rest, validation, counts, names)
-
-    def assign(self, table: GroupTable) -> NDArray[np.int64]:
-        """Look every group up; groups that the crop set lacks are passed over."""
-        if self._rest == "error":
-            known = self._known()
-            for group in table.names:
-                if group not in known:
-                    raise FauError(f"protocol '{self.name}' has no fold for group '{group}' of the crop set")
-        fold = np.array([self._fold_of.get(group, 0) for group in table.names], dtype=np.int64)
-        for k in range(1, self.folds + 1):
-            if not (fold == k).any():
-                raise FauError(f"none of the groups of fold {k} of protocol '{self.name}' is in the crop set")
-        return fold
-
-    def validation_groups(self, table: GroupTable, fold: int) -> NDArray[np.int64] | None:
-        """Return the fold's own validation groups, where it has some."""
-        wanted = set(self._validation[fold - 1])
-        if not wanted:
-            return None
-        positions = np.flatnonzero([group in wanted for group in table.names])
-        if not len(positions):
-            raise FauError(f"no validation group of fold {fold} of protocol '{self.name}' is in the crop set")
-        return positions
-
-    def fold_name(self, fold: int) -> str:
-        """Return the names of the parts that ``fold`` tests."""
-        return (self._fold_names[fold - 1] if self._fold_names else "") or str(fold)
-
-    def notes(self, table: GroupTable) -> list[str]:
-        """Name the groups of the division that the crop set lacks."""
-        known = self._known()
-        missing = sorted(known.difference(table.names))
-        if not missing:
-            return []
-        some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        return [f"the crop set lacks {len(missing)} of the {len(known)} groups of protocol '{self.name}': {some}"]
-
-    def describe(self) -> dict[str, Any]:
-        """Return name, number of folds and a hash of the division."""
-        decides: list[Any] = [self._fold_of, self._rest]
-        if any(self._validation):
-            decides.append([sorted(part) for part in self._validation])
-        content = json.dumps(decides, sort_keys=True)
-        return super().describe() | {"groups": hashlib.sha256(content.encode()).hexdigest()[:16]}
-
-    def _known(self) -> frozenset[str]:
-        """Return every group that the division names."""
-        return self._trained.union(self._fold_of, *self._validation)
-
-
-def _expand(items: list[str], parts: dict[str, list[str]]) -> list[str]:
-    """Replace names of parts by their groups."""
-    if not isinstance(items, list):
-        raise TypeError("a fold is a list")
-    return [group for item in items for group in parts.get(str(item), [str(item)])]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.crops.store import CropSet
+from fau.data.fold_protocol import FoldProtocol
 from fau.data.groups import GroupTable, pick, read_groups
-from fau.data.protocols import FoldProtocol
 from fau.errors import FauError
 
 Validation = Literal["groups", "rotating", "none", "test"]

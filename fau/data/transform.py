@@ -11,19 +11,6 @@ from torch.nn import functional
 from fau.errors import FauError
 
 
-def believed(points: Tensor, size: int) -> Tensor:
-    """Return landmarks with NaN for those that cannot be: not finite, or further outside of the crop than it is wide.
-
-    No face has such points, but damaged files do, and one of them would decide where a face's others are thought to be.
-
-    Args:
-        points: (B, K, 2), in pixels of the crops.
-        size: Height and width of the crops.
-    """
-    possible = ((points > -size) & (points < 2 * size)).all(dim=-1, keepdim=True)
-    return torch.where(possible, points, torch.nan)
-
-
 class BatchTransform(nn.Module):
     """Turns a batch of uint8 crops into normalised float images of the network's input size.
 
@@ -106,14 +93,15 @@ class BatchTransform(nn.Module):
         """Move landmarks as ``forward`` moves the pixels.
 
         Args:
-            points: (B, K, 2), x and y in pixels of the crops, their centres at whole numbers; NaN = not known.
+            points: (B, K, 2), x and y in pixels of the crops, their centres at whole numbers; NaN = not known, as are
+                those that are not ``believed``.
             size: Height and width of the crops.
             window: As for ``forward``.
 
         Returns:
-            float32 (B, K, 2) in pixels of the network's input; NaN also where ``believed`` is.
+            float32 (B, K, 2) in pixels of the network's input.
         """
-        points = believed(points.float(), size)
+        points = points.float()
         if size != self.resize:  # else not one bit changes
             points = (points + 0.5) * (self.resize / size) - 0.5
         return points - self._corner(window, len(points)).to(points).unsqueeze(1)

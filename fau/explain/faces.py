@@ -13,7 +13,7 @@ from torch import Tensor
 from fau.crops.format import LANDMARK_POINTS
 from fau.crops.store import CropSet
 from fau.errors import FauError
-from fau.landmarks import convert
+from fau.landmarks import believed, convert
 from fau.modules.base import Batch, FaceModule
 
 CHUNK = 32  # faces in one forward pass
@@ -72,7 +72,7 @@ class Pool:
         rows = self.rows[np.asarray(which, np.int64)]
         some = self.cropset.manifest[rows.tolist()]
         groups = some["group"].to_numpy().astype(str)
-        points = self.cropset.landmarks(rows)
+        points = believed(self.cropset.landmarks(rows), self.cropset.size)
         return Faces(self.cropset.crops(rows), points, self.cropset.info.landmark_set, groups, list(some["id"]))
 
 

@@ -81,6 +81,11 @@ def test_fold(run: RunDirectory, cropset: CropSet) -> Tested:
             threshold = _threshold(record, task)
             coded = np.broadcast_to(mask, score.shape)
             tasks[task] = Scored(labels.tolist(), score, (label == 1) & coded, coded, threshold, groups)
+    if not tasks and "labels/va" in arrays:
+        raise FauError(
+            f"run '{run.path}' trained valence and arousal, so there is no class to look for; name a run of action "
+            "units, of expressions or of several tasks"
+        )
     if not tasks:
         raise FauError(f"run '{run.path}' kept no scores of labels; name faces by --crop-set or --image")
     return Tested(rows, tasks)

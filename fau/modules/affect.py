@@ -31,6 +31,9 @@ class AffectRegression(ComposedModule):
         compile: Compile the network by ``torch.compile``.
         allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked in reports.
         resize: Side in pixels of what a window of the network's input is cut from; None cuts nothing.
+        start_from: A run whose weights training starts from: its folder, its id below ``runs``, or a folder of runs
+            (that of the same crop set, protocol, fold and seed is taken). Of other labels, those of the same name keep
+            their weights, and the rest start at random.
 
     Raises:
         FauError: If the label set is another.
@@ -48,6 +51,7 @@ class AffectRegression(ComposedModule):
         compile: bool = False,
         allow_upsample: bool = False,
         resize: int | None = None,
+        start_from: str | None = None,
     ) -> None:
         if label_set != "va":
             raise FauError(
@@ -55,4 +59,5 @@ class AffectRegression(ComposedModule):
                 "tasks by --config experiments/multitask.yaml"
             )
         task = AffectTask(loss, bounded)
-        super().__init__([task], net, optimizer, scheduler, channels_last, compile, allow_upsample, resize)
+        more = (channels_last, compile, allow_upsample, resize)
+        super().__init__([task], net, optimizer, scheduler, *more, start_from=start_from)

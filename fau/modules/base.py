@@ -89,7 +89,7 @@ class FaceModule(LightningModule):
         self._check_landmarks(data)
         weights = getattr(self.net, "weights", None)
         if isinstance(weights, str):
-            check_weights(weights, data)
+            self.notes += check_weights(weights, data)
 
     @property
     def landmark_set(self) -> str | None:
@@ -111,7 +111,8 @@ class FaceModule(LightningModule):
                 "prepare the corpus with a detector, or train another network"
             )
         if share < 1:
-            self.notes.append(f"{100 * (1 - share):.2g} % of the training crops have no landmarks, which {name} uses")
+            missing = f"about {100 * (1 - share):.2g} %" if share > 0.01 else "more than 99 %"
+            self.notes.append(f"{missing} of the training crops have no landmarks, which {name} uses")
 
     def record(self) -> dict[str, Any]:
         """Return what the run's record keeps of the module, after ``use_training_data``, as plain JSON values.

@@ -6,6 +6,8 @@ import io
 import math
 import pickle
 import time
+import warnings
+import zipfile
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -56,15 +58,17 @@ class RunCheckpoint(ModelCheckpoint):
         super().load_state_dict({key: moved(value) for key, value in state_dict.items()})
 
 
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 # What Lightning's checkpoints hold and a run needs to go on.
 _CONTENT = {"state_dict", "epoch", "global_step", "loops", "callbacks", "optimizer_states", "lr_schedulers"}
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints whole or not at all, and reads none but whole ones.
+    """Writes checkpoints whole or not at all, reads none but whole ones, and keeps the one before the last.
 
     Lightning's own writes to the system's temporary folder and moves the file: where that is another file system, the
-    move is a copy, and a kill or a full disk in its midst destroys the checkpoint that it was to replace.
+    move is a copy, and a kill or a full disk in its midst destroys the checkpoint that it was to replace. No folder is
+    made here: where the run's has vanished, its disk has, and what were written in its place would be lost later.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -72,19 +76,58 @@ class WholeCheckpoints(TorchCheckpointIO):
         del storage_options
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(Path(path), content.getvalue())
+        file = Path(path)
+        fresh = file.with_name(f"{file.name}.new")
+        write_atomically(fresh, content.getvalue())
+        if file.name == LAST and file.exists():
+            file.replace(file.with_name(PREVIOUS))
+        fresh.replace(file)
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Load a checkpoint.
 
         Raises:
-            UnpicklingError: If the file holds something else.
+            UnpicklingError: If the file is damaged, or holds something else.
         """
+        check_bytes(Path(path))
         content: Any = super().load_checkpoint(path, *args, **kwargs)
         if not isinstance(content, dict) or not content.keys() >= _CONTENT:
             raise pickle.UnpicklingError("not a checkpoint of a training")
         return content
+
+
+def check_bytes(checkpoint: Path) -> None:
+    """Compare a checkpoint's bytes with the checksums in it, which torch writes and does not read.
+
+    Raises:
+        UnpicklingError: If they differ, or the file is no checkpoint.
+    """
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise pickle.UnpicklingError(str(error)) from error
+    if damaged is not None:
+        raise pickle.UnpicklingError(f"the bytes of {damaged} have changed")
+
+
+def mend_last(folder: Path) -> None:
+    """Put the checkpoint before the last in the last one's place, where that is damaged, and warn, or was never put."""
+    last, previous = folder / LAST, folder / PREVIOUS
+    try:
+        if last.exists():
+            check_bytes(last)
+            return
+        fault = ""
+    except pickle.UnpicklingError as error:
+        fault = str(error)
+    try:
+        check_bytes(previous)
+    except (pickle.UnpicklingError, FileNotFoundError):
+        return
+    previous.replace(last)
+    if fault:
+        warnings.warn(f"'{last}' is damaged ({fault}); training goes on from the checkpoint before it", stacklevel=2)
 
 
 class StayStopped(Callback):
@@ -151,3 +194,8 @@ class EpochLog(Callback):
             number = float(value)
             row[name] = number if math.isfinite(number) else None
         self._run.log_epoch(row)
+        more = {"epoch": float(trainer.current_epoch), "lr": float(trainer.optimizers[0].param_groups[0]["lr"])}
+        if self._rates:
+            more["images_per_s"] = self._rates[-1]
+        for logger in trainer.loggers:  # what Lightning does not log by itself
+            logger.log_metrics(more, step=trainer.global_step - 1)

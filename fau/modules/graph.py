@@ -15,11 +15,11 @@ from fau.errors import FauError
 from fau.losses import edge_cross_entropy, weighted_asymmetric
 from fau.modules.base import Batch
 from fau.modules.detection import AUDetection
-from fau.modules.sources import source_run
+from fau.modules.sources import check_groups, check_same_data, find_run, source_run
 from fau.nets.megraphau import GraphOutput, MEGraphAUStage1, MEGraphAUStage2
 from fau.nets.megraphau_weights import start_from_stage1
 from fau.nets.output import Net, NetOutput
-from fau.runs import RunDirectory, ledger
+from fau.nets.weight_files import path_of
 
 
 class GraphDetection(AUDetection):
@@ -33,8 +33,8 @@ class GraphDetection(AUDetection):
         cosine: Let the rate fall to 0 along half a cosine, step by step over the whole training, as the authors do.
         edge_weight: The paper's lambda: 0.05 for BP4D with ResNet-50, 0.01 for DISFA with Swin-B.
         stop_gradient: Hold the loss's focusing factor constant to the gradient, as the authors' code does.
-        stage1: Where stage 2 starts: the folder of a run of stage 1, a folder of such runs (that of the same crop set,
-            labels, protocol, fold and seed is taken), or a checkpoint, also of the authors.
+        stage1: Where stage 2 starts: a run of stage 1 by its folder or its id below ``runs``, a folder of such runs
+            (that of the same crop set, labels, protocol, fold and seed is taken), or a checkpoint, also of the authors.
         threshold: Least score that counts as present, in metrics and counts.
         channels_last: Lay activations out channel by channel within a pixel, which convolutions prefer.
         compile: Compile the network by ``torch.compile``.
@@ -77,7 +77,7 @@ class GraphDetection(AUDetection):
         self.cosine = cosine
         self.edge_weight = edge_weight
         self.stop_gradient = stop_gradient
-        self._stage1 = None if stage1 is None else Path(stage1)
+        self._stage1 = stage1
         self.started_from: dict[str, Any] = {}
 
     def use_training_data(self, data: FaceDataModule) -> None:
@@ -86,8 +86,21 @@ class GraphDetection(AUDetection):
         if self.positive_weight is not None:
             raise FauError(f"data.weights '{data.weights}' is for cross-entropy; ME-GraphAU takes inverse, or none")
         if self._stage1 is not None:
-            path = _find_stage1(self._stage1, data)
+            path = self._source(self._stage1, data)
             self.started_from = {"stage1": str(path), "carried over": start_from_stage1(self.net, path)}
+
+    def _source(self, setting: str, data: FaceDataModule) -> Path:
+        """Return the run of stage 1 that belongs to the fold, or the file that was named.
+
+        Raises:
+            FauError: If there is none, or more than one, or the run named is of other data.
+        """
+        named = path_of(setting)
+        run = source_run(named) if named.is_file() else find_run("stage1", setting, data)
+        if run is not None:
+            check_same_data(run, data)
+            self.notes += check_groups(run, data, "model.stage1")
+        return named if run is None or named.is_file() else run.path
 
     def record(self) -> dict[str, Any]:
         """Return what the run's record keeps of where training started."""
@@ -121,52 +134,3 @@ class GraphDetection(AUDetection):
             raise FauError("model.cosine needs to know when training ends; set trainer.max_epochs, or cosine to false")
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(made, T_max=max(int(steps), 1))
         return {"optimizer": made, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def _find_stage1(folder: Path, data: FaceDataModule) -> Path:
-    """Return the run of stage 1 that belongs to a fold of stage 2, or the file that was named.
-
-    Raises:
-        FauError: If there is none, or more than one, or the run named is of other data.
-    """
-    wanted = {
-        "crop set": data.cropset.id,
-        "label set": data.label_set,
-        "protocol": data.protocol_name,
-        "number of folds": data.fold_count,
-        "fold": data.fold,
-        "seed": data.seed,  # which chooses the validation subjects
-    }
-    run = source_run(folder)
-    if run is not None:
-        found = _identity(run)
-        different = [f"{key} {found[key]} and not {value}" for key, value in wanted.items() if found[key] != value]
-        if different:
-            raise FauError(f"the stage 1 run '{run.path}' has {', '.join(different)}; name the run of the same data")
-    if run is not None or not folder.is_dir():
-        return folder
-    fitting = [run for run in ledger(folder) if run.status == "done" and _is_stage1(run) and _identity(run) == wanted]
-    if len(fitting) == 1:
-        return fitting[0].path
-    asked = ", ".join(f"{key} {value}" for key, value in wanted.items())
-    if not fitting:
-        raise FauError(f"'{folder}' holds no finished run of stage 1 with {asked}; train it first")
-    names = ", ".join(run.path.name for run in fitting)
-    raise FauError(f"'{folder}' holds {len(fitting)} runs of stage 1 with {asked}: {names}; name the folder of one")
-
-
-def _is_stage1(run: RunDirectory) -> bool:
-    net = run.read()["config"]["model"].get("init_args", {}).get("net")
-    return isinstance(net, dict) and str(net.get("class_path", "")).endswith(f".{MEGraphAUStage1.__name__}")
-
-
-def _identity(run: RunDirectory) -> dict[str, Any]:
-    record = run.read()
-    return {
-        "crop set": record["crop_set"]["id"],
-        "label set": record["label_set"],
-        "protocol": record["protocol"],
-        "number of folds": record["folds"],
-        "fold": record["fold"],
-        "seed": record["seed"],
-    }

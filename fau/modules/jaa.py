@@ -18,11 +18,10 @@ from fau.landmarks import FAILURE
 from fau.losses import landmark_loss, masked_bce, refinement_loss, squared_interocular, weighted_dice
 from fau.modules.base import Arrays, Batch
 from fau.modules.detection import AUDetection
-from fau.modules.sources import check_groups
+from fau.modules.sources import check_groups, source_run
 from fau.nets.jaanet import PUBLISHED, JAANet, JAAOutput
 from fau.nets.jaanet_weights import outputs_of, start_from_other_aus
 from fau.nets.output import Net, NetOutput
-from fau.runs import RunDirectory
 
 
 class JAADetection(AUDetection):
@@ -119,9 +118,25 @@ class JAADetection(AUDetection):
         if self.positive_weight is not None:
             raise FauError(f"data.weights '{data.weights}' weighs positives alone; JAA-Net takes inverse, or none")
         if self._start_from is not None:
-            there, here = _aus_of_start(self._start_from, data), aus_of(data.label_set)
+            there, here = self._aus_of_start(self._start_from, data), aus_of(data.label_set)
             carried, fresh = start_from_other_aus(self.net, self._start_from, there, here)
             self.started_from = {"weights": str(self._start_from), "carried over": carried, "at random": fresh}
+
+    def _aus_of_start(self, path: Path, data: FaceDataModule) -> tuple[int, ...]:
+        """Return the action units of the weights that training starts from, in their order.
+
+        Raises:
+            FauError: If there is no such folder, or a run learned from groups that are tested here.
+        """
+        if not path.is_dir():
+            raise FauError(
+                f"model.start_from '{path}' is no folder; name a run, or a folder with the authors' six files"
+            )
+        run = source_run(path)
+        if run is None:
+            return PUBLISHED.get(outputs_of(path), ())
+        self.notes += check_groups(run, data, "model.start_from")
+        return aus_of(run.read()["label_set"])
 
     def record(self) -> dict[str, Any]:
         """Return what the run's record keeps of where training started."""
@@ -140,7 +155,8 @@ class JAADetection(AUDetection):
         for logits in (output.logits, output.local_logits):
             if logits is not None:
                 score = logits.float().sigmoid()
-                dice = weighted_dice(score, label, mask, self.label_weight, self.dice_over_batch)
+                weight, whole = self.label_weight, self.dice_over_batch
+                dice = weighted_dice(score, label, mask, weight, whole, union=self.union_sum)
                 loss = loss + self.union_mean(masked_bce(logits, label, mask, label_weight=self.label_weight))
                 loss = loss + self.union_mean(dice)
         if output.local_logits is None:
@@ -170,19 +186,3 @@ class JAADetection(AUDetection):
         if len(error):
             found |= {"landmark_error": float(error.mean()), "landmark_failures": float((error > FAILURE).mean())}
         return found
-
-
-def _aus_of_start(path: Path, data: FaceDataModule) -> tuple[int, ...]:
-    """Return the action units of the weights that training starts from, in their order.
-
-    Raises:
-        FauError: If there is no such folder, or a run learned from groups that are tested here.
-    """
-    if not path.is_dir():
-        raise FauError(f"model.start_from '{path}' is no folder; name a run, or a folder with the authors' six files")
-    if not (path / "run.json").exists():
-        return PUBLISHED.get(outputs_of(path), ())
-    run = RunDirectory(path)
-    record = run.read()
-    check_groups(run, data, "model.start_from")
-    return aus_of(record["label_set"])

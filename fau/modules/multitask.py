@@ -40,6 +40,9 @@ class MultiTask(ComposedModule):
         compile: Compile the network by ``torch.compile``.
         allow_upsample: Let crops smaller than the network's input be enlarged; such rows are marked in reports.
         resize: Side in pixels of what a window of the network's input is cut from; None cuts nothing.
+        start_from: A run whose weights training starts from: its folder, its id below ``runs``, or a folder of runs
+            (that of the same crop set, protocol, fold and seed is taken). Of other labels, those of the same name keep
+            their weights, and the rest start at random.
 
     Raises:
         FauError: If a setting is out of its range, or two contradict each other.
@@ -64,6 +67,7 @@ class MultiTask(ComposedModule):
         compile: bool = False,
         allow_upsample: bool = False,
         resize: int | None = None,
+        start_from: str | None = None,
     ) -> None:
         weights = {"au": au_weight, "expression": expression_weight, "va": va_weight}
         tasks: list[Task] = []
@@ -82,6 +86,7 @@ class MultiTask(ComposedModule):
         if not any(kept.values()):
             settings = " and ".join(f"model.{name}_weight" for name in kept)
             raise FauError(f"{settings} leave nothing of label set '{label_set}' to learn; give one of them 1")
-        super().__init__(tasks, net, optimizer, scheduler, channels_last, compile, allow_upsample, resize, kept)
+        more = (channels_last, compile, allow_upsample, resize, kept, start_from)
+        super().__init__(tasks, net, optimizer, scheduler, *more)
         if "au" in kept:
             self.threshold: float | None = threshold

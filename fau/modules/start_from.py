@@ -1,8 +1,7 @@
-"""Starting from a run of other labels: which run, what of its network is carried over, what stays at random."""
+"""Starting from a run of other labels: what of its network is carried over, what stays at random."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,9 @@ from torch import Tensor, nn
 
 from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
+from fau.modules.sources import check_groups, find_run
 from fau.nets.output import Net
 from fau.nets.weight_files import listed, misfits, network_part, read_state, sha256, tested_checkpoint
-from fau.runs import RunDirectory, ledger
-
-RUNS = Path("runs")  # where fau-train writes unless told otherwise: ids are looked for there
-_ID = re.compile(r"[0-9a-f]{12}")
 
 
 def start_from_run(
@@ -38,9 +34,10 @@ def start_from_run(
         What the run's record keeps, and sentences for its warnings.
 
     Raises:
-        FauError: If there is no such run, it is not finished, or it trained another network.
+        FauError: If there is no such run, it is not finished, it trained another network, or it learned from groups
+            that are tested here.
     """
-    run = _find(setting, data)
+    run = find_run("start_from", setting, data)
     record = run.read()
     file = tested_checkpoint(run.path)
     state = network_part(read_state(file))
@@ -48,44 +45,11 @@ def start_from_run(
     if state is None:
         raise FauError(f"'{file}' holds no network of fau; name another run in model.start_from")
     _check_architecture(net, record, run.path)
+    notes = check_groups(run, data, "model.start_from")
     carried, fresh = _load(net, state, labels, there, run.path)
     started = {"run": str(run.path), "carried over": carried, "at random": fresh}
     started |= {"run_id": record["run_id"], "label_set": record["label_set"], "sha256": sha256(file)}
-    return started, _shared_groups(run, data)
-
-
-def _find(setting: str, data: FaceDataModule) -> RunDirectory:
-    """Return the run that a setting names."""
-    folder = Path(setting)
-    if not folder.exists() and _ID.fullmatch(setting):
-        found = [run for run in ledger(RUNS) if run.path.name == setting] if RUNS.is_dir() else []
-        if not found:
-            raise FauError(f"there is no run {setting} below '{RUNS}'; name its folder in model.start_from")
-        return found[0]
-    if not folder.is_dir():
-        raise FauError(f"model.start_from '{setting}' is no folder; name a run's folder or id, or a folder of runs")
-    if (folder / "run.json").exists():
-        return RunDirectory(folder)
-    wanted = {
-        "crop set": data.cropset.id,
-        "protocol": data.protocol_name,
-        "number of folds": data.fold_count,
-        "fold": data.fold,
-        "seed": data.seed,  # which chooses the validation subjects
-    }
-    fitting = [run for run in ledger(folder) if run.status == "done" and _identity(run.read()) == wanted]
-    if len(fitting) == 1:
-        return fitting[0]
-    asked = ", ".join(f"{key} {value}" for key, value in wanted.items())
-    if not fitting:
-        raise FauError(f"'{setting}' holds no finished run with {asked}; train it first, or name one run's folder")
-    names = ", ".join(run.path.name for run in fitting)
-    raise FauError(f"'{setting}' holds {len(fitting)} runs with {asked}: {names}; name the folder of one")
-
-
-def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    keys = {"protocol": "protocol", "number of folds": "folds", "fold": "fold", "seed": "seed"}
-    return {"crop set": record["crop_set"]["id"]} | {name: record.get(key) for name, key in keys.items()}
+    return started, notes
 
 
 def _check_architecture(net: Net, record: Mapping[str, Any], path: Path) -> None:
@@ -172,31 +136,3 @@ def _last_layer(net: Net) -> str:
             "told apart; leave model.start_from out"
         )
     return layers[-1]
-
-
-def _shared_groups(run: RunDirectory, data: FaceDataModule) -> list[str]:
-    """Say where a run, or one that it started from in turn, learned from groups that this fold tests."""
-    sentences = []
-    tested = {*data.split.groups.get("test", ()), *data.split.groups.get("holdout", ())}
-    seen = set[Path]()
-    source: RunDirectory | None = run
-    while source is not None and source.path not in seen:
-        seen.add(source.path)
-        record = source.read()
-        if record["crop_set"]["id"] == data.cropset.id:
-            groups = source.groups()
-            shared = tested.intersection([*groups.get("train", ()), *groups.get("val", ())])
-            if shared:
-                sentences.append(
-                    f"training starts from the run '{source.path}', which learned from {len(shared)} of the groups "
-                    f"that fold {data.fold} tests, so that its scores are no longer those of unseen people; start from "
-                    "a run of the same fold"
-                )
-        before = record.get("started_from", {}).get("run")
-        source = RunDirectory(Path(before)) if before else None
-        if source is not None and not (source.path / "run.json").exists():
-            sentences.append(
-                f"whom the run '{source.path}', where this one began, learned from is not known: it is gone"
-            )
-            source = None
-    return sentences

@@ -28,6 +28,7 @@ from fau.losses import (
 from fau.metrics import au_metrics, expression_metrics, group_counts
 from fau.modules.base import Arrays, Batch, FaceModule
 from fau.nets.output import NetOutput
+from fau.ranking import rank
 
 AffectLoss = Literal["ccc", "mse"]
 
@@ -133,8 +134,10 @@ class AUTask(Task):
         return {"loss": float(loss)} | au_metrics(**kept, labels=self.labels, threshold=self.threshold)
 
     def counts(self, arrays: Arrays, groups: np.typing.NDArray[np.str_]) -> Arrays:
-        """Return hits and misses of every label."""
-        return group_counts(**self._kept(arrays), groups=groups, threshold=self.threshold) | {
+        """Return hits and misses of every label, and its scores without a threshold."""
+        kept = self._kept(arrays)
+        return group_counts(**kept, groups=groups, threshold=self.threshold) | {
+            **rank(**kept).arrays(),
             "labels": np.array(self.labels, dtype=np.str_),
             "threshold": np.array(self.threshold),
         }
@@ -236,8 +239,10 @@ class ExpressionTask(Task):
         return {"loss": float(loss)} | expression_metrics(**kept, labels=self.labels)
 
     def counts(self, arrays: Arrays, groups: np.typing.NDArray[np.str_]) -> Arrays:
-        """Return hits and misses of every class, the one with the highest score being called."""
-        return group_counts(**self._kept(arrays), groups=groups, threshold=None) | {
+        """Return hits and misses of every class, the one with the highest score being called, and its ranking."""
+        kept = self._kept(arrays)
+        return group_counts(**kept, groups=groups, threshold=None) | {
+            **rank(**kept).arrays(),
             "labels": np.array(self.labels, dtype=np.str_),
             "threshold": np.array(np.nan),
         }

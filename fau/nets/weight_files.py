@@ -8,6 +8,7 @@ import pickle
 import re
 import struct
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -101,17 +102,18 @@ def tested_checkpoint(run: Path) -> Path:
 
 
 def misfits(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
-    """Return what of a state does not fit a network's own: other shapes, what is lacking, what has no place."""
+    """Return what of a state does not fit a network's own, in turns: other shapes, what lacks, what has no place."""
     shapes = [
         f"{key} is {list(state[key].shape)} and not {list(own[key].shape)}"
         for key in own
         if key in state and state[key].shape != own[key].shape
     ]
     lacking = [f"{key} is lacking" for key in own if key not in state]
-    return shapes + lacking + [f"{key} has no place" for key in state if key not in own]
+    surplus = [f"{key} has no place" for key in state if key not in own]
+    return [fault for turn in zip_longest(shapes, lacking, surplus) for fault in turn if fault]
 
 
-def listed(faults: list[str], limit: int = 60) -> str:
-    """Return misfits in one line, no more than a limit."""
+def listed(faults: list[str], limit: int = 6) -> str:
+    """Return misfits in one line, no more than a limit: another architecture has hundreds."""
     rest = f"; and {len(faults) - limit} more" if len(faults) > limit else ""
     return "; ".join(faults[:limit]) + rest

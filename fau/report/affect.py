@@ -12,6 +12,7 @@ from fau.concordance import moment_scores
 from fau.errors import FauError
 from fau.report.affect_stats import ccc_difference, ccc_intervals, ccc_swap_test, rmse_intervals
 from fau.report.load import Run
+from fau.report.pooling import Pooled, common, pool
 from fau.runs import RunDirectory
 from fau.stats import Estimate, holm, macro_mean
 
@@ -25,10 +26,7 @@ class AffectRow:
     Attributes:
         name: The configuration.
         labels: Valence and arousal.
-        groups: Groups that every seed tested, sorted.
-        seeds: Seeds that are used: those with the most folds.
-        folds: Number of folds of each.
-        moments: ``(seeds, groups, labels, 7)`` of ``fau.concordance.group_moments``.
+        pooled: Its runs, ``(seeds, groups, labels, 7)`` of ``fau.concordance.group_moments``.
         ccc: Pooled CCC with intervals.
         rmse: Pooled RMSE with intervals.
         pearson: Pooled Pearson's r of each label, NaN where it is not defined.
@@ -41,10 +39,7 @@ class AffectRow:
 
     name: str
     labels: tuple[str, ...]
-    groups: tuple[str, ...]
-    seeds: tuple[int, ...]
-    folds: int
-    moments: Array
+    pooled: Pooled
     ccc: Estimate
     rmse: Estimate
     pearson: tuple[float, ...]
@@ -53,6 +48,21 @@ class AffectRow:
     difference: Estimate | None = None
     p: float = float("nan")
     compared: int = 0
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups that every seed tested, sorted."""
+        return self.pooled.groups
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds that are used."""
+        return self.pooled.seeds
+
+    @property
+    def folds(self) -> int:
+        """Number of folds of each seed."""
+        return self.pooled.folds
 
 
 @dataclass
@@ -131,43 +141,25 @@ def _moments(run: Run) -> tuple[tuple[str, ...], tuple[str, ...], Array]:
 
 
 def _row(name: str, runs: list[Run], warnings: list[str], level: float) -> AffectRow | None:
-    kept: dict[tuple[int, int], tuple[tuple[str, ...], tuple[str, ...], Array]] = {}
+    kept: dict[tuple[int, int], tuple[tuple[str, ...], Array]] = {}
+    labels: tuple[str, ...] = ()
     for run in runs:  # in order of their starts: of the same seed and fold the last counts
         try:
-            kept[run.seed, run.fold] = _moments(run)
+            groups, labels, moments = _moments(run)
+            kept[run.seed, run.fold] = groups, moments
         except FauError as error:
             warnings.append(f"row '{name}': {error}; the run is left out")
-    if not kept:
+    pooled = pool(name, kept, max(int(run["folds"] or run.fold) for run in runs), warnings)
+    if pooled is None:
         return None
-    folds = {seed: {fold for other, fold in kept if other == seed} for seed, _ in kept}
-    most = max(folds.values(), key=len)
-    seeds = tuple(sorted(seed for seed in folds if folds[seed] == most))
-    if left := sorted(set(folds) - set(seeds)):
-        warnings.append(f"row '{name}': seeds {left} left out, their finished folds are not those of the others")
-    expected = max(int(run["folds"] or run.fold) for run in runs)
-    if len(most) < expected:
-        warnings.append(f"row '{name}': {len(most)} of {expected} folds are finished")
-    used = {key: value for key, value in kept.items() if key[0] in seeds}
-    sums: dict[int, dict[str, Array]] = {seed: {} for seed in seeds}
-    for (seed, _), (tested, _, moments) in used.items():
-        for group, own in zip(tested, moments, strict=True):
-            sums[seed][group] = sums[seed][group] + own if group in sums[seed] else own
-    groups = tuple(sorted(set.intersection(*(set(of) for of in sums.values()))))
-    if not groups:
-        warnings.append(f"row '{name}': its seeds have no test subject in common; it is left out")
-        return None
-    pooled = np.stack([np.stack([sums[seed][group] for group in groups]) for seed in seeds])
-    scores = {key: tuple(map(float, value.mean(0))) for key, value in moment_scores(pooled.sum(1)).items()}
-    of_runs = [float(macro_mean(moment_scores(moments.sum(0))["ccc"])) for _, _, moments in used.values()]
+    scores = {key: tuple(map(float, value.mean(0))) for key, value in moment_scores(pooled.sums.sum(1)).items()}
+    of_runs = [float(macro_mean(moment_scores(moments.sum(0))["ccc"])) for moments in pooled.used.values()]
     return AffectRow(
         name=name,
-        labels=next(iter(used.values()))[1],
-        groups=groups,
-        seeds=seeds,
-        folds=len(most),
-        moments=pooled,
-        ccc=ccc_intervals(pooled, level),
-        rmse=rmse_intervals(pooled, level),
+        labels=labels,
+        pooled=pooled,
+        ccc=ccc_intervals(pooled.sums, level),
+        rmse=rmse_intervals(pooled.sums, level),
         pearson=scores["pearson"],
         sagr=scores["sagr"],
         fold_mean=float(np.nanmean(of_runs)) if not np.isnan(of_runs).all() else float("nan"),
@@ -179,20 +171,19 @@ def _compare(experiment: AffectExperiment, resamples: int, level: float) -> None
     compared = []
     for row in experiment.rows[1:]:
         reference = experiment.rows[0]
-        groups = sorted(set(row.groups) & set(reference.groups))
-        seeds = sorted(set(row.seeds) & set(reference.seeds))
-        if not groups or not seeds or row.labels != reference.labels:
+        both = common(row.pooled, reference.pooled) if row.labels == reference.labels else None
+        if both is None:
             experiment.warnings.append(f"row '{row.name}' shares no subject, seed or label with the reference")
             continue
-        if len(groups) < max(len(row.groups), len(reference.groups)):
-            experiment.warnings.append(f"row '{row.name}' is compared over the {len(groups)} subjects that both tested")
-        own, other = (
-            one.moments[[one.seeds.index(seed) for seed in seeds]][:, [one.groups.index(group) for group in groups]]
-            for one in (row, reference)
-        )
+        own, other = both
+        row.compared = own.shape[1]
+        if row.compared < max(len(row.groups), len(reference.groups)):
+            experiment.warnings.append(
+                f"row '{row.name}' is compared over the {row.compared} subjects that both tested"
+            )
         if not np.array_equal(own[..., [0, 2]], other[..., [0, 2]]):
             experiment.warnings.append(f"row '{row.name}' was scored on other frames than the reference")
-        row.difference, row.compared = ccc_difference(own, other, level), len(groups)
+        row.difference = ccc_difference(own, other, level)
         row.p = ccc_swap_test(own, other, resamples).macro
         compared.append(row)
     for row, p in zip(compared, holm([row.p for row in compared]), strict=True):

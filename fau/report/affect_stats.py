@@ -7,17 +7,13 @@ as ``fau.concordance.group_moments`` gives them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from fau.concordance import moment_scores
-from fau.stats import EXACT_SWAPS, ONE_GROUP, Estimate, Interval, SwapTest, macro_mean
+from fau.stats import EXACT_SWAPS, ONE_GROUP, Estimate, Interval, Scale, SwapTest, jackknife_bounds, macro_mean
 
 Array = NDArray[np.float64]
-Scale = Callable[[Array], Array]
 
 UNDEFINED = "not defined: fewer than two samples, or neither predictions nor labels vary"
 _EDGE = 1 - 1e-6  # Fisher's z is infinite at 1
@@ -132,15 +128,11 @@ def _all_intervals(
 def _interval(
     value: float, left_out: Array, freedom: float, level: float, forth: Scale, back: Scale, bounds: tuple[float, float]
 ) -> Interval:
-    groups = len(left_out)
     if np.isnan(value):
         return Interval(np.nan, np.nan, np.nan, UNDEFINED)
-    if groups == 1 or np.isnan(left_out).any():  # what hangs on one group has no spread to be estimated from
+    if len(left_out) == 1 or np.isnan(left_out).any():  # what hangs on one group has no spread to be estimated from
         return Interval(value, *bounds, ONE_GROUP)
-    scaled = forth(left_out)
-    error = np.sqrt((groups - 1) / groups * ((scaled - scaled.mean()) ** 2).sum())
-    centre, half = forth(np.asarray(value)), float(stdtrit(max(freedom, 1.0), (1 + level) / 2) * error)
-    low, high = float(back(centre - half)), float(back(centre + half))
+    low, high = jackknife_bounds(value, left_out, freedom, level, forth, back)
     return Interval(value, max(low, bounds[0]), min(high, bounds[1]))
 
 

@@ -14,6 +14,7 @@ from fau.errors import FauError
 from fau.report.affect import AffectExperiment, build_affect, has_affect, unfinished
 from fau.report.audit import audit
 from fau.report.load import Run
+from fau.report.multitask import MultiTaskExperiment, build_multitask
 from fau.report.published import PublishedRow, choose
 from fau.report.rows import Comparison, Row, build_row
 from fau.report.views import task_views
@@ -69,6 +70,7 @@ class Report:
         created: When, local time.
         version: Of fau.
         affect: Experiments of valence and arousal, in alphabetical order.
+        multitask: Experiments of several tasks in one network, in alphabetical order.
     """
 
     root: Path
@@ -79,6 +81,7 @@ class Report:
     created: datetime
     version: str = __version__
     affect: list[AffectExperiment] = field(default_factory=list)
+    multitask: list[MultiTaskExperiment] = field(default_factory=list)
 
 
 def build_report(
@@ -96,6 +99,7 @@ def build_report(
     Raises:
         FauError: If no run is finished, or no experiment has the reference.
     """
+    multitask = build_multitask(runs, reference, resamples, level)
     runs = [view for run in runs for view in task_views(run)]
     affect = build_affect(runs, reference, resamples, level)
     by_experiment: dict[str, list[Run]] = {}
@@ -125,7 +129,9 @@ def build_report(
     if reference is not None and reference not in names:
         known = ", ".join(sorted(names))
         raise FauError(f"--reference '{reference}' is no finished row of '{root}'; choose one of {known}")
-    return Report(root, experiments, warnings, resamples, level, datetime.now().astimezone(), affect=affect)
+    return Report(
+        root, experiments, warnings, resamples, level, datetime.now().astimezone(), affect=affect, multitask=multitask
+    )
 
 
 def _rows(runs: list[Run], notes: list[str], level: float) -> list[Row]:

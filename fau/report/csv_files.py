@@ -132,6 +132,19 @@ def csv_affect(report: Report) -> str:
     return _csv(lines) if lines else ""
 
 
+def csv_multitask(report: Report) -> str:
+    """Return one line a row of several tasks; empty without any."""
+    lines: list[dict[str, object]] = []
+    for experiment in report.multitask:
+        for row in experiment.rows:
+            line: dict[str, object] = {"experiment": experiment.name, "row": row.name, **_bounds("score", row.score)}
+            line |= {"score_fold_mean": row.fold_mean, **_bounds("difference", row.difference), "p_holm": row.p}
+            line |= {part.task: value for part, value in zip(row.parts, row.tasks, strict=True)}
+            extent = {"groups": len(row.pooled.groups), "folds": row.pooled.folds, "seeds": len(row.pooled.seeds)}
+            lines.append(line | extent)
+    return _csv(lines) if lines else ""
+
+
 def _bounds(name: str, interval: Interval | None) -> dict[str, object]:
     if interval is None:
         return {name: None, f"{name}_low": None, f"{name}_high": None}

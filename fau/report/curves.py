@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from fau.ranking import RECALL_GRID
 from fau.report.build import Experiment
 from fau.report.epochs import mean_curve
-from fau.report.ranking import RECALL_GRID
 from fau.report.style import DASHES, PALETTE, TEXT, View, style
 from fau.report.tables import percent, row_label
 from fau.stats import macro_mean
@@ -32,41 +35,53 @@ def learning_curves(experiment: Experiment) -> list[View]:
     views = []
     for key, title in CURVES.items():
         scale = 100 if "%" in title else 1
-        figure = go.Figure()
+        traces: list[dict[str, Any]] = []
         for index, row in enumerate(experiment.rows):
             runs = [(run.fold, run.seed, run.epochs) for run in row.runs if key in run.epochs and "epoch" in run.epochs]
             if not runs:
                 continue
             line = _line(index, row is experiment.reference)
             for fold, seed, epochs in runs:
-                y = [None if v is None else scale * v for v in epochs[key]]
-                figure.add_scatter(
-                    x=[int(epoch or 0) + 1 for epoch in epochs["epoch"]],
-                    y=y,
-                    mode=_mode(y),
-                    line={**line, "width": 1},
-                    opacity=0.35,
-                    legendgroup=row.name,
-                    name="",
-                    hovertemplate=f"{row.name}, fold {fold}, seed {seed}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+                y = _numbers([scale * v if v is not None else None for v in epochs[key]])
+                traces.append(
+                    {
+                        "type": "scatter",
+                        "x": [int(epoch or 0) + 1 for epoch in epochs["epoch"]],
+                        "y": y,
+                        "mode": _mode(y),
+                        "line": {**line, "width": 1},
+                        "opacity": 0.35,
+                        "legendgroup": row.name,
+                        "name": "",
+                        "hovertemplate": f"{row.name}, fold {fold}, seed {seed}<br>epoch %{{x}}: %{{y:.4g}}"
+                        "<extra></extra>",
+                    }
                 )
             mean = mean_curve([epochs for _, _, epochs in runs], key)
-            figure.add_scatter(
-                x=[epoch for epoch, _ in mean],
-                y=[scale * value for _, value in mean],
-                mode=_mode(mean),
-                name=row_label(row),
-                line={**line, "width": 2.6},
-                legendgroup=row.name,
-                hovertemplate=f"<b>{row.name}</b>, mean of {len(runs)} runs<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+            traces.append(
+                {
+                    "type": "scatter",
+                    "x": [epoch for epoch, _ in mean],
+                    "y": _numbers([scale * value for _, value in mean]),
+                    "mode": _mode(mean),
+                    "name": row_label(row),
+                    "line": {**line, "width": 2.6},
+                    "legendgroup": row.name,
+                    "hovertemplate": f"<b>{row.name}</b>, mean of {len(runs)} runs<br>epoch %{{x}}: %{{y:.4g}}"
+                    "<extra></extra>",
+                }
             )
-        if figure.data:
-            _style_curves(figure)
-            last = max(max(trace.x, default=1) for trace in figure.data)
-            figure.update_xaxes(title_text="epoch", tick0=0, dtick=_round_step(last / 8))
-            figure.update_yaxes(title_text=title, automargin=True)
+        if traces:
+            last = max(max(trace["x"], default=1) for trace in traces)
+            x = {"title": {"text": "epoch"}, "tick0": 0, "dtick": _round_step(last / 8)}
+            figure = _figure(traces, x, {"title": {"text": title}, "automargin": True})
             views.append(View(title.partition(", %")[0], figure))
     return views
+
+
+def _numbers(values: list[float | None]) -> list[float | None]:
+    """Return what JSON can hold, in no more digits than a screen can show."""
+    return [float(f"{v:.6g}") if v is not None and math.isfinite(v) else None for v in values]
 
 
 def _mode(points: list[Any]) -> str:
@@ -89,9 +104,11 @@ def precision_recall(experiment: Experiment) -> list[View]:
     rows = [(index, row) for index, row in enumerate(experiment.rows) if row.ranking is not None]
     if not rows:
         return []
+    totals = {row.name: row.counts.sum((0, 1)).tolist() for _, row in rows}
+    grid = {"x0": 0, "dx": 100 / (len(RECALL_GRID) - 1)}
     views = []
     for label in ["mean", *experiment.labels]:
-        figure = go.Figure()
+        traces: list[dict[str, Any]] = []
         for index, row in rows:
             if row.ranking is None or (label != "mean" and label not in row.labels):
                 continue
@@ -102,32 +119,37 @@ def precision_recall(experiment: Experiment) -> list[View]:
             if np.isnan(precision).all():
                 continue
             line = _line(index, row is experiment.reference)
-            figure.add_scatter(
-                x=(100 * RECALL_GRID).round(1).tolist(),
-                y=(100 * precision).round(2).tolist(),
-                mode="lines",
-                name=f"{row_label(row)} ({percent(area)})",
-                line={**line, "width": 2.2},
-                legendgroup=row.name,
-                hovertemplate=f"<b>{row.name}</b><br>recall %{{x:.0f}} %<br>precision %{{y:.1f}} %<extra></extra>",
+            shared = {"type": "scatter", "legendgroup": row.name}
+            traces.append(
+                shared
+                | grid
+                | {
+                    "y": (100 * precision).round(2).tolist(),
+                    "mode": "lines",
+                    "name": f"{row_label(row)} ({percent(area)})",
+                    "line": {**line, "width": 2.2},
+                    "hovertemplate": f"<b>{row.name}</b><br>recall %{{x:.0f}} %<br>precision %{{y:.1f}} %"
+                    "<extra></extra>",
+                }
             )
             if position is not None:
-                tp, fp, fn, _ = map(int, row.counts.sum((0, 1))[position])
-                figure.add_scatter(
-                    x=[100 * tp / (tp + fn)] if tp + fn else [],
-                    y=[100 * tp / (tp + fp)] if tp + fp else [],
-                    mode="markers",
-                    legendgroup=row.name,
-                    name="",
-                    marker={"color": line["color"], "size": 10, "symbol": "x-thin-open", "line": {"width": 2.5}},
-                    hovertemplate=f"<b>{row.name}</b> at its threshold<br>recall %{{x:.1f}} %<br>"
-                    "precision %{y:.1f} %<extra></extra>",
+                tp, fp, fn, _ = totals[row.name][position]
+                traces.append(
+                    shared
+                    | {
+                        "x": [100 * tp / (tp + fn)] if tp + fn else [],
+                        "y": [100 * tp / (tp + fp)] if tp + fp else [],
+                        "mode": "markers",
+                        "name": "",
+                        "marker": {"color": line["color"], "size": 10, "symbol": "x-thin-open", "line": {"width": 2.5}},
+                        "hovertemplate": f"<b>{row.name}</b> at its threshold<br>recall %{{x:.1f}} %<br>"
+                        "precision %{y:.1f} %<extra></extra>",
+                    }
                 )
-        if not figure.data:
+        if not traces:
             continue
-        _style_curves(figure)
-        figure.update_xaxes(title_text="recall, %", range=[0, 101])
-        figure.update_yaxes(title_text="precision, %", range=[0, 101], automargin=True)
+        x = {"title": {"text": "recall, %"}, "range": [0, 101]}
+        figure = _figure(traces, x, {"title": {"text": "precision, %"}, "range": [0, 101], "automargin": True})
         views.append(View(f"mean of {experiment.noun}s" if label == "mean" else label, figure))
     return views
 
@@ -139,7 +161,17 @@ def _line(index: int, reference: bool) -> dict[str, str]:
     return {"color": PALETTE[index % len(PALETTE)], "dash": DASHES[index // len(PALETTE) % len(DASHES)]}
 
 
-def _style_curves(figure: go.Figure) -> None:
-    """Apply what curves share. The page draws their legend, since it wraps at any width and toggles whole rows."""
+def _figure(traces: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+    """Return curves as plotly.js takes them, on axes of their own."""
+    layout = _layout()
+    return {"data": traces, "layout": layout | {"xaxis": layout["xaxis"] | x, "yaxis": layout["yaxis"] | y}}
+
+
+@cache
+def _layout() -> dict[str, Any]:
+    """Return what curves share. The page draws their legend, since it wraps at any width and toggles whole rows."""
+    figure = go.Figure()
     style(figure, height=420, margin={"l": 10, "r": 10, "t": 32, "b": 50})
     figure.update_layout(showlegend=False)
+    layout: dict[str, Any] = json.loads(figure.to_json())["layout"]
+    return layout

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, stdtrit
+from scipy.special import expit, logit
 
 from fau.landmarks import FAILURE
-from fau.stats import ONE_GROUP, Interval
+from fau.stats import ONE_GROUP, Interval, Scale, jackknife_bounds
 
 Array = NDArray[np.float64]
-Scale = Callable[[Array], Array]
 
 ALL_FAILURES = "every face fails: the lower bound supposes that other groups may hold better ones"
 LEAST = 1e-9  # of the distance of the eyes: keeps the logarithm finite
@@ -105,10 +104,8 @@ def _interval(part: Array, whole: Array, level: float, forth: Scale, back: Scale
     groups = part.shape[1]
     if groups == 1:
         return Interval(float(value), 0.0, 1.0, ONE_GROUP)
-    left_out = forth(((part.sum(1, keepdims=True) - part) / (whole.sum(1, keepdims=True) - whole)).mean(0))
-    error = np.sqrt((groups - 1) / groups * ((left_out - left_out.mean()) ** 2).sum())
+    left_out = ((part.sum(1, keepdims=True) - part) / (whole.sum(1, keepdims=True) - whole)).mean(0)
     share = whole.mean(0) / whole.mean(0).sum()
-    freedom = max(1 / (share**2).sum() - 1, 1.0)  # Kish's effective number of groups, less one
-    centre, half = forth(value), stdtrit(freedom, (1 + level) / 2) * error
-    low, high = float(back(centre - half)), float(back(centre + half))
+    freedom = 1 / (share**2).sum() - 1  # Kish's effective number of groups, less one
+    low, high = jackknife_bounds(float(value), left_out, freedom, level, forth, back)
     return Interval(float(value), min(low, float(value)), max(high, float(value)))  # rounding, and what was kept finite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.errors import FauError
+from fau.ranking import Ranking, kept_ranking, rank
 from fau.report.classes import ClassCounts, count_classes
 from fau.report.holdout import count_holdout
 from fau.report.landmarks import count_landmarks
-from fau.report.ranking import Ranking, rank
 from fau.runs import RunDirectory, ledger
 
 
@@ -29,7 +30,7 @@ class Run:
         groups: Names of the groups in its test part; empty unless done.
         labels: Names of the labels.
         counts: ``(groups, labels, 4)`` TP, FP, FN, TN.
-        ranking: Threshold-free scores; None where no predictions were kept.
+        ranking: Threshold-free scores; None where neither they nor predictions were kept.
         classes: Calls class by class; None where each label is a task, or no predictions were kept.
         holdout: Counts on the hold-out set; None where there is none.
         landmarks: ``(groups, 3)`` faces, sum of landmark errors, failures; None where the run has no landmarks.
@@ -108,7 +109,8 @@ def load_runs(root: Path, experiments: tuple[str, ...] = ()) -> list[Run]:
 
 def _load(directory: RunDirectory) -> Run:
     try:
-        record, status = directory.read(), directory.status
+        record = directory.read()
+        status = directory.status_of(record)
     except FauError as error:
         return Run(directory.path, {}, "unreadable", fault=f"{error}; the run is left out")
     epochs, fault = _epochs(directory)
@@ -131,30 +133,44 @@ def load_task(run: Run, stored: dict[str, NDArray[Any]]) -> Run:
             raise ValueError(f"{counts.shape[:2]} counts for {len(groups)} groups and {len(labels)} labels")
     except (KeyError, ValueError) as error:
         return replace(run, status="unreadable", fault=f"'{run.path / 'counts.npz'}': {error}; the run is left out")
-    scores, fault_of_scores = _scores(run, groups, labels, str(run["task"] or "au"))
+    scores, fault_of_scores = _scores(run, groups, labels, str(run["task"] or "au"), stored)
     fault = "; ".join(filter(None, (run.fault, fault_of_scores)))
     return replace(run, groups=groups, labels=labels, counts=counts, fault=fault, **scores)
 
 
-def _scores(run: Run, groups: tuple[str, ...], labels: tuple[str, ...], task: str) -> tuple[dict[str, Any], str]:
-    """Return what whole predictions hold beyond the counts, nothing without them, and what is wrong with these."""
-    file = run.path / "predictions.npz"
-    if not file.exists():
-        return {}, ""
+def _scores(
+    run: Run, groups: tuple[str, ...], labels: tuple[str, ...], task: str, counted: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Any], str]:
+    """Return what is kept beyond hits and misses, or follows from whole predictions, and what is wrong with these."""
+    file = run.path / "counts.npz"
     try:
-        stored = RunDirectory(run.path).arrays("predictions.npz")
-        if f"test/{task}/score" not in stored:
-            return {}, ""
+        found: dict[str, Any] = {"ranking": kept_ranking(counted, len(labels))}
+        file = run.path / "predictions.npz"
+        if not file.exists():
+            return found, ""
+        ranked = found["ranking"] is not None
+        stored = RunDirectory(run.path).arrays(file.name, lambda names: _needed(names, task, ranked))
         if f"labels/{task}" in stored and tuple(map(str, stored[f"labels/{task}"])) != labels:
             raise FauError(f"'{file}' and 'counts.npz' name different labels; train the run again with --rerun")
-        ranking = rank(*(stored[f"test/{task}/{name}"] for name in ("score", "label", "mask")))
-        classes = count_classes(stored, groups, task) if task == "expression" else None
-        holdout = count_holdout(stored, task, run["threshold"])
-        landmarks = count_landmarks(stored, groups, task)
-        return {"ranking": ranking, "classes": classes, "holdout": holdout, "landmarks": landmarks}, ""
+        if not ranked and f"test/{task}/score" in stored:
+            found["ranking"] = rank(*(stored[f"test/{task}/{name}"] for name in ("score", "label", "mask")))
+        found["classes"] = count_classes(stored, groups, task) if task == "expression" else None
+        found["holdout"] = count_holdout(stored, task, run["threshold"])
+        found["landmarks"] = count_landmarks(stored, groups, task)
+        return found, ""
     except (FauError, KeyError, ValueError, IndexError, TypeError) as error:
         reason = str(error) if isinstance(error, FauError) else f"'{file}': {error}"
         return {}, f"{reason}; ROC-AUC and average precision of its row are left out"
+
+
+def _needed(names: Sequence[str], task: str, ranked: bool) -> list[str]:
+    """Choose what to read of the predictions: of a thousand runs their scores alone are gigabytes."""
+    scores = {f"test/{task}/{part}" for part in ("score", "label", "mask")}
+    by_group = {f"test/{task}/landmark_error"} & set(names)
+    needed = by_group if ranked and task != "expression" else by_group | scores
+    if by_group or task == "expression":
+        needed.add("test/group")
+    return [name for name in names if name in needed or name.startswith(("labels/", "holdout/"))]
 
 
 def _epochs(directory: RunDirectory) -> tuple[dict[str, list[float | None]], str]:

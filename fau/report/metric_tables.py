@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from fau.report.build import Experiment
+from fau.report.costs import RunCost, cost
 from fau.report.epochs import COLUMNS, epochs_of
 from fau.report.explained import Explanation, explanation
 from fau.report.tables import NONE, Table, bracket, count, percent, row_label
@@ -35,6 +36,8 @@ def side_by_side(experiment: Experiment) -> Table:
         ("images/s", [NONE if rate is None else f"{rate:,.0f}" for rate in rates]),
         ("parameters", [count(row.parameters) for row in rows]),
     ]
+    costs = [cost(row) for row in rows]
+    columns += _cost_columns(costs)
     shown = [explanation(row) for row in rows]
     if any(one and one.tables for one in shown):
         columns.append(("attention", [_mean_ratio(one) for one in shown]))
@@ -48,11 +51,44 @@ def side_by_side(experiment: Experiment) -> Table:
     headings = [heading for heading, _ in columns]
     if "landmark error" in headings:
         table.notes.append("Landmark errors are percent of the eyes' distance, failures faces with more than 10 %.")
+    table.notes += _cost_notes([one for one in costs if one])
     if headings[-1] == "attention":
         table.notes.append(
             "Attention: the share of each row's first map that is in the label's region, over chance, mean over labels."
         )
     return table
+
+
+def _cost_columns(costs: list[RunCost | None]) -> list[tuple[str, list[str]]]:
+    """Columns of what ``fau-bench --keep`` measured; none where it measured nothing."""
+    sizes = sorted({size for one in costs if one for size in one.latency})
+    if not sizes:
+        return []
+    return [
+        ("GFLOP", [f"{one.gflop:.2f}" if one else NONE for one in costs]),
+        ("frames/s", [_three(one.frames_per_s) if one else NONE for one in costs]),
+        *((f"ms, batch {size}", [_milliseconds(one, size) for one in costs]) for size in sizes),
+    ]
+
+
+def _milliseconds(one: RunCost | None, size: int) -> str:
+    return _three(one.latency[size]) if one and size in one.latency else NONE
+
+
+def _three(number: float) -> str:
+    """Return a number with three digits or all before the point."""
+    return f"{number:,.0f}" if number >= 99.95 else f"{number:.3g}"
+
+
+def _cost_notes(costs: list[RunCost]) -> list[str]:
+    machines = list(dict.fromkeys(one.machine for one in costs))
+    if not machines:
+        return []
+    mixed = "; times of different machines or loads do not compare" if len(machines) > 1 else ""
+    return [
+        "GFLOP: scoring one image, 2 a multiply-add. frames/s and ms: from crop to scores, medians of fau-bench on "
+        f"{'; '.join(machines)}{mixed}."
+    ]
 
 
 def _loss(value: float | None) -> str:

@@ -15,7 +15,6 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from fau.report import curves, experiment_tables, figures, metric_tables, tables
-from fau.report.affect_table import affect_tables
 from fau.report.build import Experiment, Report
 from fau.report.classes_table import class_tables
 from fau.report.confusion import confusion_maps
@@ -24,6 +23,7 @@ from fau.report.holdout_table import holdout_table
 from fau.report.load import Run
 from fau.report.published_table import published_table
 from fau.report.rows import Row
+from fau.report.sections import plain_sections
 from fau.report.style import BETTER, UNCLEAR, WORSE, View
 from fau.stats import f1_scores, macro_mean
 
@@ -41,14 +41,12 @@ def page(report: Report, folder: Path) -> str:
         loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     sections = [_section(index, report, experiment, folder) for index, experiment in enumerate(report.experiments)]
+    plain = plain_sections(report)
     return environment.get_template("report.html.j2").render(
         report=report,
         sections=sections,
-        affects=[
-            {"id": f"a{index}", "experiment": affect, "tables": affect_tables(affect, report.level)}
-            for index, affect in enumerate(report.affect)
-        ],
-        title=", ".join([*(e.name for e in report.experiments), *(affect.name for affect in report.affect)]),
+        plain=[{"id": f"a{index}", "experiment": section} for index, section in enumerate(plain)],
+        title=", ".join([*(e.name for e in report.experiments), *(section.name for section in plain)]),
         style=Markup(_source("report.css")),
         script=Markup(_source("report.js")),
         plotly=Markup(get_plotlyjs()),
@@ -78,7 +76,7 @@ def _section(index: int, report: Report, experiment: Experiment, folder: Path) -
         "experiment": experiment,
         "headline": headline(experiment, report.level),
         "drawings": {
-            key: [{"label": view.label, "figure": json.loads(view.figure.to_json())} for view in views]
+            key: [{"label": view.label, "figure": view.plain()} for view in views]
             for key, views in drawings.items()
             if views
         },

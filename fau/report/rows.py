@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fau.ranking import Ranking, average
 from fau.report.classes import ClassScores, class_scores
 from fau.report.holdout import HoldoutScores, holdout_scores
 from fau.report.landmarks import LandmarkScores, landmark_scores
 from fau.report.load import Run
-from fau.report.ranking import Ranking, average
 from fau.stats import Estimate, accuracy, f1_intervals, f1_scores, macro_mean
 
 
@@ -58,7 +58,6 @@ class Row:
         counts: ``(seeds, groups, labels, 4)`` TP, FP, FN, TN.
         estimate: Pooled F1 with intervals.
         fold_mean: Macro F1 of each run, averaged: the literature's number.
-        fold_values: Macro F1 of each run, seed by seed.
         label_fold_mean: F1 per label, averaged over runs.
         accuracy: Pooled accuracy, averaged over labels; of expressions the share of frames with the right one.
         label_accuracy: Accuracy of each label, pooled, averaged over seeds; NaN where nothing was coded.
@@ -82,7 +81,6 @@ class Row:
     counts: NDArray[np.int64]
     estimate: Estimate
     fold_mean: float
-    fold_values: tuple[float, ...]
     label_fold_mean: tuple[float, ...]
     accuracy: float
     label_accuracy: tuple[float, ...]
@@ -190,7 +188,6 @@ def build_row(name: str, all_runs: list[Run], notes: list[str], level: float = 0
         counts=counts,
         estimate=estimate,
         fold_mean=float(np.nanmean(values)) if not np.all(np.isnan(values)) else float("nan"),
-        fold_values=values,
         label_fold_mean=label_mean,
         accuracy=_accuracy(counts, estimate, runs[0]["task"] == "expression"),
         label_accuracy=tuple(map(float, accuracy(counts.sum(1)).mean(0))),

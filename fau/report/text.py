@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich import box
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table as RichTable
+from rich.text import Text
 
-from fau.report.affect_table import affect_tables
 from fau.report.build import Report
 from fau.report.experiment_tables import all_tables, long_tables
+from fau.report.sections import plain_sections
 from fau.report.tables import MINUS, NONE, Table
 
 _MARKDOWN = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_", "[": "\\[", "]": "\\]"})
@@ -53,12 +52,12 @@ def print_report(report: Report, console: Console) -> None:
         for table in all_tables(report, experiment, brief=True):
             console.print()
             print_table(table, console)
-    for affect in report.affect:
+    for section in plain_sections(report):
         console.print()
-        console.rule(f"[bold]{escape(affect.name)}", align="left")
-        for warning in affect.warnings:
+        console.rule(f"[bold]{escape(section.name)}", align="left")
+        for warning in section.warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
-        for table in affect_tables(affect, report.level):
+        for table in section.tables:
             console.print()
             print_table(table, console)
 
@@ -66,7 +65,7 @@ def print_report(report: Report, console: Console) -> None:
 def print_table(table: Table, console: Console) -> None:
     """Print one table to a terminal, in parts below each other where it is too wide, with its notes."""
     for part in _parts(table, console.width):
-        console.print(_rich(part))
+        console.print(_lines(part, console.width))
     for note in table.notes:
         console.print(Padding(escape(note), (0, 0, 0, 1)), style="dim", highlight=False)
 
@@ -90,14 +89,25 @@ def _parts(table: Table, width: int) -> list[Table]:
     return split
 
 
-def _rich(table: Table) -> RichTable:
-    title = escape(table.title) if table.title else None
-    rich = RichTable(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
-    for index, heading in enumerate(table.headings):
-        rich.add_column(escape(heading), justify="right" if index else "left", no_wrap=True)
+def _lines(table: Table, width: int) -> Text:
+    """Set a table. A rich ``Table`` looks alike and takes twenty times as long, seconds where there are many rows."""
+    lines = [table.headings, *table.rows]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    widths[0] = max(1, min(widths[0], width - sum(widths[1:]) - 3 * len(widths) - 1))
+
+    def line(cells: list[str]) -> str:
+        first = cells[0] if cell_len(cells[0]) <= widths[0] else set_cell_size(cells[0], widths[0] - 1) + "…"
+        padded = [first + " " * (widths[0] - cell_len(first))]
+        padded += [" " * (size - cell_len(cell)) + cell for cell, size in zip(cells[1:], widths[1:], strict=True)]
+        return f"  {'   '.join(padded)}".rstrip() + "\n"
+
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{table.title}\n" if table.title else "", "bold")
+    text.append(line(table.headings), "bold")
+    text.append(f" {'─' * (sum(widths) + 3 * len(widths) - 1)}\n")
     for index, cells in enumerate(table.rows):
-        rich.add_row(*map(escape, cells), style="dim" if index in table.secondary else "")
-    return rich
+        text.append(line(cells), "dim" if index in table.secondary else "")
+    return text
 
 
 def markdown(report: Report) -> str:
@@ -109,7 +119,7 @@ def markdown(report: Report) -> str:
         *_quoted(report.warnings),
     ]
     sections = [(e.name, e.warnings, [*all_tables(report, e), *long_tables(e)]) for e in report.experiments]
-    sections += [(a.name, a.warnings, affect_tables(a, report.level)) for a in report.affect]
+    sections += [(section.name, section.warnings, section.tables) for section in plain_sections(report)]
     for name, warnings, tables in sections:
         lines += ["", f"## {name}", *_quoted(warnings)]
         for table in tables:
@@ -138,8 +148,8 @@ def latex(report: Report) -> str:
     for experiment in report.experiments:
         tables = [*all_tables(report, experiment), *long_tables(experiment)]
         parts += [_latex_table(table, experiment.name) for table in tables]
-    for affect in report.affect:
-        parts += [_latex_table(table, affect.name) for table in affect_tables(affect, report.level)]
+    for section in plain_sections(report):
+        parts += [_latex_table(table, section.name) for table in section.tables]
     return "\n\n".join(parts) + "\n"
 
 

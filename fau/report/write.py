@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fau.report.build import Report
-from fau.report.csv_files import csv_affect, csv_epochs, csv_labels, csv_published, csv_rows
+from fau.report.csv_files import csv_affect, csv_epochs, csv_labels, csv_multitask, csv_published, csv_rows
 from fau.report.text import latex, markdown
 from fau.runs import write_atomically
 
@@ -36,7 +36,7 @@ def write_report(report: Report, folder: Path, formats: Sequence[str]) -> list[P
     if "csv" in formats:
         files |= {"report.csv": csv_rows(report), "report_labels.csv": csv_labels(report)}
         extra = {"report_epochs.csv": csv_epochs(report), "report_published.csv": csv_published(report)}
-        extra["report_affect.csv"] = csv_affect(report)
+        extra |= {"report_affect.csv": csv_affect(report), "report_multitask.csv": csv_multitask(report)}
         files |= {name: content for name, content in extra.items() if content}
     if "tex" in formats:
         files["report.tex"] = latex(report)

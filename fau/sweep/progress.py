@@ -15,7 +15,9 @@ from fau.sweep.spec import Trial
 from fau.sweep.state import read_json
 
 State = Literal["waiting", "running", "done", "failed", "interrupted"]
-_SCORE = "val/f1_macro"
+_MONITOR = "val/f1_macro"  # what chooses the checkpoint where the record does not say
+# What the metric is called that chooses the checkpoint; another goes by its own name.
+TITLES = {"f1_macro": "F1", "ccc_mean": "CCC", "mtl_score": "score"}
 
 
 @dataclass
@@ -34,8 +36,9 @@ class Progress:
         run_dir: Its run directory, once it has one.
         epoch: Epochs ended.
         epochs: Epochs to train, 0 while unknown.
-        score: Best macro F1 on the validation part.
-        test_score: Macro F1 on the test fold, once done.
+        monitor: Metric that chooses the checkpoint, as the record of the run names it.
+        score: Best of it on the validation part.
+        test_score: The same metric on the test fold, once done.
         reason: Why it failed.
         note: What it last printed, while it has no run directory: that a corpus is being drawn, for one.
     """
@@ -51,11 +54,18 @@ class Progress:
     run_dir: Path | None = None
     epoch: int = 0
     epochs: int = 0
+    monitor: str = _MONITOR
     score: float | None = None
     test_score: float | None = None
     reason: str = ""
     note: str = ""
     _first_epoch: int | None = field(default=None, repr=False)
+
+    @property
+    def score_title(self) -> str:
+        """What the score is called, such as ``F1``."""
+        metric = self.monitor.rpartition("/")[2]
+        return TITLES.get(metric, metric)
 
     def begin(self) -> None:
         """Note that an attempt starts."""
@@ -79,7 +89,8 @@ class Progress:
         self.note = ""
         self.run_dir = Path(named)
         if not self.epochs:
-            self.epochs = _epochs(read_json(self.run_dir / "run.json"))
+            record = read_json(self.run_dir / "run.json")
+            self.epochs, self.monitor = _epochs(record), _monitor(record)
         self._read_epochs()
         if self._first_epoch is None:
             self._first_epoch = self.epoch
@@ -89,8 +100,10 @@ class Progress:
         self.state, self.run_dir = "done", run_dir
         record = read_json(run_dir / "run.json")
         self.seconds = _number(record, "wall_s") or self.seconds
+        self.monitor = _monitor(record)
         metrics = record.get("metrics")
-        self.score, self.test_score = _number(metrics, _SCORE), _number(metrics, "test/f1_macro")
+        self.score = _number(metrics, self.monitor)
+        self.test_score = _number(metrics, f"test/{self.monitor.partition('/')[2]}")
         self._read_epochs()
 
     def _read_epochs(self) -> None:
@@ -99,7 +112,7 @@ class Progress:
         try:
             with (self.run_dir / "metrics.csv").open(encoding="utf-8", newline="") as stream:
                 rows = list(csv.DictReader(stream))
-            scores = [float(row[_SCORE]) for row in rows if row.get(_SCORE)]
+            scores = [float(row[self.monitor]) for row in rows if row.get(self.monitor)]
         except (OSError, ValueError, csv.Error):  # a damaged file is the trial's to complain of
             return
         self.epoch = len(rows)
@@ -125,6 +138,11 @@ def _epochs(record: dict[str, Any]) -> int:
     trainer = config.get("trainer") if isinstance(config, dict) else None
     value = trainer.get("max_epochs") if isinstance(trainer, dict) else None
     return value if isinstance(value, int) and value > 0 else 0
+
+
+def _monitor(record: dict[str, Any]) -> str:
+    value = record.get("monitor")
+    return value if isinstance(value, str) and "/" in value else _MONITOR
 
 
 def time_left(trials: Sequence[Progress], jobs: int) -> float | None:

@@ -20,6 +20,7 @@ from fau.sweep.progress import Progress, tail
 from fau.sweep.resources import Slots, scrubbed_environment, trial_environment
 from fau.sweep.spec import Sweep
 from fau.sweep.state import SweepState, read_json, trial_key
+from fau.sweep.streak import Streaks
 from fau.sweep.supervisor import GRACE
 
 _POLL = 0.25  # s between looks at signals and at how far trials are
@@ -162,6 +163,7 @@ class Runner:
         self._queue = deque(p for p in trials if p.state != "done")
         self._running: dict[int, tuple[Progress, int]] = {}  # number of the trial -> trial, slot
         self._free = list(range(len(slots)))[::-1]
+        self._streaks = Streaks(slots.gpus)
         self._stop = _Stop()
         self._held_since: dict[str, float] = {}
 
@@ -203,6 +205,8 @@ class Runner:
                         f"every trial imports for itself; '{shown_path(self._state.supervisor_log)}' may say why"
                     )
                 self._fill(client, base)
+                if self._gives_up():
+                    return
             for number, code in client.ends(_POLL):
                 self._end(number, code)
             for p, _ in self._running.values():
@@ -215,11 +219,19 @@ class Runner:
             if not self._free:
                 return
             p = self._queue.popleft()
-            if self._is_held(p) or self._is_early(p):
+            slot = self._streaks.slot_for(p.trial.row, self._free)
+            if slot is None or self._is_held(p) or self._is_early(p):
                 self._queue.append(p)
                 continue
-            slot = self._free.pop()
+            self._free.remove(slot)
             self._start(client, base, p, slot)
+
+    def _gives_up(self) -> bool:
+        """Tell whether all trials fail wherever they are started, and say which slots are set aside."""
+        nowhere, remarks = self._streaks.set_aside([p.trial.row for p in self._queue], self._free)
+        for remark in remarks:
+            self._view.say(remark)
+        return nowhere
 
     def _is_held(self, p: Progress) -> bool:
         if p.run_dir is None or not RunDirectory(p.run_dir).is_locked():
@@ -263,10 +275,12 @@ class Runner:
         if record.get("status") == "done" and status == "done":
             p.finish(Path(record["run_dir"]))
             self._view.say(f"{self._position(p)}: {_done_text(p, seconds)}")
+            self._streaks.add(slot, p.trial.row, "", seconds)
         elif self._stop.arrived:
             p.state = "interrupted"
         else:
             p.reason = failure_reason(code, record, p.log)
+            self._streaks.add(slot, p.trial.row, p.reason, seconds)
             # fau-train leaves with 2 where a setting is wrong, which a second attempt does not change; a run that is
             # held by another process ("waiting") and a disk that was full ("interrupted") are worth one.
             wrong = p.trial.is_fau_train and code == 2 and record.get("status") not in ("waiting", "interrupted")
@@ -305,9 +319,8 @@ def failure_reason(code: int, record: Mapping[str, str], log: Path) -> str:
 
 
 def _done_text(p: Progress, seconds: float) -> str:
-    scores = [
-        f"{name} F1 {value:.3f}" for name, value in (("val", p.score), ("test", p.test_score)) if value is not None
-    ]
+    parts = (("val", p.score), ("test", p.test_score))
+    scores = [f"{name} {p.score_title} {value:.3f}" for name, value in parts if value is not None]
     return ", ".join([f"done in {seconds:.0f} s", *scores])
 
 

@@ -130,7 +130,9 @@ def trial_table(trials: Sequence[Progress], rows: int) -> Table:
     if replicates:
         table.add_column("fold", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    for title in ("epoch", "time", "val F1", "test F1"):
+    scored = sorted({p.score_title for p in trials if p.score is not None})
+    named = scored[0] if len(scored) == 1 else "score" if scored else "F1"
+    for title in ("epoch", "time", f"val {named}", f"test {named}"):
         table.add_column(title, justify="right", no_wrap=True)
     for p in choose(trials, rows):
         cells = [str(p.trial.number), escape(p.trial.row)]
@@ -141,7 +143,8 @@ def trial_table(trials: Sequence[Progress], rows: int) -> Table:
             state += f", attempt {p.attempts}"
         epoch = f"{p.epoch}/{p.epochs}" if p.epochs else str(p.epoch or "")
         elapsed = duration(p.elapsed) if p.elapsed else ""
-        scores = [f"{value:.3f}" if value is not None else "" for value in (p.score, p.test_score)]
+        kind = f"{p.score_title} " if len(scored) > 1 else ""
+        scores = [f"{kind}{value:.3f}" if value is not None else "" for value in (p.score, p.test_score)]
         table.add_row(*cells, state, epoch, elapsed, *scores, style=_STYLES[p.state])
     return table
 

@@ -11,7 +11,7 @@ import scipy.ndimage
 import scipy.sparse
 
 from fau.synthetic.head import ATLAS_HEIGHT, ATLAS_WIDTH, CHARTS, topology
-from fau.synthetic.mesh import FloatArray, IntArray
+from fau.synthetic.mesh import FloatArray
 
 MASTER: Final = 256  # texels along the face's square in which a subject's texture is drawn
 LIGHT: Final = 64  # texels along the face's square of the light map
@@ -26,16 +26,6 @@ def chart_slices(part: int, density: int) -> tuple[slice, slice]:
     """Return the rows and columns of a part's chart."""
     u0, v0, u1, v1 = (round(c * density) for c in CHARTS[part])
     return slice(v0, v1), slice(u0, u1)
-
-
-@cache
-def texel_parts(density: int) -> IntArray:
-    """Return the part of each texel, (rows, columns); texels outside all charts belong to the nearest."""
-    part = np.full(atlas_shape(density), -1, np.int32)
-    for key in CHARTS:
-        part[chart_slices(key, density)] = key
-    nearest = scipy.ndimage.distance_transform_edt(part < 0, return_distances=False, return_indices=True)
-    return np.asarray(part[nearest[0], nearest[1]], np.int32)
 
 
 @cache

@@ -24,7 +24,6 @@ from fau.synthetic.mesh import (
 )
 
 UNIT: Final = FACE_WIDTH / 100  # one per cent of the face width in model units
-CLOSED_LIPS_Y: Final = -4.27  # height of the closed mouth line on the canonical mesh
 
 
 @dataclass(frozen=True)

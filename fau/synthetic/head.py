@@ -36,7 +36,6 @@ RINGS: Final = 6  # of the shell behind the face's outline
 AROUND: Final = len(OVAL)
 TORSO_COLUMNS: Final = 15
 TORSO_ROWS: Final = 8
-NECK_ROWS: Final = 4  # rows of the torso grid that belong to the neck
 CURTAIN_COLUMNS: Final = 15
 CURTAIN_ROWS: Final = 6
 EAR_AROUND: Final = 10

@@ -24,7 +24,7 @@ class Recipe:
         name: How tables and the cache call it.
         subjects: People, each with one identity throughout.
         tasks: Sequences a subject; task k aims at expression k of ``expressions.CLASSES``, starting over after the
-            eighth.
+            eighth, unless ``imbalance`` says otherwise.
         frames: Frames a sequence. All recipes show the same ten seconds, so fewer frames are a coarser sampling.
         size: Height and width of a crop in pixels.
         seed: Seed of everything.
@@ -38,6 +38,8 @@ class Recipe:
         glasses: Share of subjects with glasses.
         hand: Share of sequences with a hand before the face.
         mask: Share of sequences with a mask.
+        imbalance: How many times as many sequences aim at the commonest expression as at the rarest, the shares falling
+            geometrically in AffectNet's order between the two; 1 gives each task its expression.
         version: Of the generator; see ``GENERATOR_VERSION``.
     """
 
@@ -56,11 +58,13 @@ class Recipe:
     glasses: float = 0.15
     hand: float = 0.03
     mask: float = 0.02
+    imbalance: float = 1.0
     version: int = GENERATOR_VERSION
 
     def __post_init__(self) -> None:
         limits = {
             **{"subjects": (1, 9999), "tasks": (1, 99), "frames": (1, 9999), "size": (16, 1024), "seed": (0, 2**63)},
+            "imbalance": (1, 1000),
             "occurrence_threshold": (1, MAX_INTENSITY),
             **dict.fromkeys(("uncoded_blocks", "uncoded_frames", "glasses", "hand", "mask"), (0, 1)),
             **dict.fromkeys(("expressiveness", "noise", "coder_bias"), (0, 2)),
@@ -75,7 +79,7 @@ class Recipe:
     @property
     def hash(self) -> str:
         """A hash of everything but the name, 12 hexadecimal digits: equal hashes mean equal labels and pixels."""
-        decides = {key: value for key, value in asdict(self).items() if key != "name"}
+        decides = {key: value for key, value in self.as_dict().items() if key != "name"}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -84,15 +88,19 @@ class Recipe:
         return self.subjects * self.tasks * self.frames
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the recipe as plain JSON values."""
-        return asdict(self)
+        """Return the recipe as plain JSON values, without settings that are younger than corpora and not in use."""
+        return {key: value for key, value in asdict(self).items() if _YOUNGER.get(key) != value}
 
+
+_YOUNGER: Final[dict[str, Any]] = {"imbalance": 1.0}  # left out of hashes, so that older corpora keep theirs
 
 RECIPES: Final[dict[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
         Recipe("synthetic"),
         Recipe("synthetic-quick", frames=10, size=64),
+        Recipe("synthetic-people", subjects=164, frames=5, size=64),
+        Recipe("synthetic-uneven", subjects=164, frames=5, size=64, imbalance=20.0),
         Recipe("synthetic-tiny", subjects=9, frames=4, size=32),
     )
 }

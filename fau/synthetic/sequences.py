@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fau.labels import MAX_INTENSITY
 from fau.synthetic.affect import valence_arousal
 from fau.synthetic.copula import AUS, COLUMN, Background, calibrated
-from fau.synthetic.expressions import CLASSES, intensities, sample_recipe
+from fau.synthetic.expressions import CLASSES, COMMON_FIRST, intensities, sample_recipe
 from fau.synthetic.recipe import Recipe
 
 Array = NDArray[np.float64]
@@ -50,6 +50,8 @@ _HELD_BACK: Final[dict[str, dict[int, float]]] = {
 # Action units that a coder cannot tell when something covers the lower face.
 _UNDER_MASK: Final = (9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)
 _UNDER_HAND: Final = (12, 14, 15, 17, 20, 23, 24, 25, 26)
+
+_GOLDEN: Final = (5**0.5 - 1) / 2  # its multiples, less their whole part, spread evenly over 0..1
 
 # Separate streams of random numbers, so that a change to one leaves the others as they are.
 STREAM_SUBJECT: Final = 1
@@ -139,7 +141,7 @@ def make_sequence(
         background: The copula; the calibrated one when None.
     """
     background = background or calibrated()
-    target = CLASSES[(task - 1) % len(CLASSES)]
+    target = target_expression(recipe, subject, task)
     rng = stream(recipe, STREAM_SEQUENCE, subject, task)
     time = (np.arange(recipe.frames) + 0.5) / recipe.frames
 
@@ -174,6 +176,19 @@ def make_sequence(
         valence=valence,
         arousal=arousal,
     )
+
+
+def target_expression(recipe: Recipe, subject: int, task: int) -> str:
+    """Return the expression that a task aims at; subject and task count from 1.
+
+    With an imbalance, sequences are dealt over the classes' shares by multiples of the golden ratio, which come as
+    near to the shares as so many sequences can, over the corpus and over any run of subjects.
+    """
+    if recipe.imbalance == 1:
+        return CLASSES[(task - 1) % len(CLASSES)]
+    place = ((subject - 1) * recipe.tasks + task) * _GOLDEN % 1.0
+    shares = recipe.imbalance ** -np.linspace(0, 1, len(COMMON_FIRST))
+    return COMMON_FIRST[int(np.searchsorted(np.cumsum(shares / shares.sum())[:-1], place, side="right"))]
 
 
 def make_labels(recipe: Recipe, background: Background | None = None) -> list[Sequence]:

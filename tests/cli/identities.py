@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fau.cli.train import parse, resolve
 from fau.data.datamodule import FaceDataModule
 from fau.hardware import default_precision
-from fau.runs import run_id
-from fau.training import deciding_settings
+from fau.identity import find_place
 
 
-def identity(arguments: list[str]) -> str:
-    """Return the id of the run that a command line asks for."""
+def resolved(arguments: list[str]) -> tuple[dict[str, Any], FaceDataModule, str]:
+    """Return the configuration, the data and the precision that a command line asks for."""
     cli = parse(arguments)
     config = resolve(cli)
     data = FaceDataModule(**cli.config["data"].as_dict())
     data.setup("fit")
-    precision = str(config["trainer"]["precision"] or default_precision("cpu"))
-    return run_id(deciding_settings(config, data.describe(), precision, config["patience"]))
+    return config, data, str(config["trainer"]["precision"] or default_precision("cpu"))
+
+
+def identity(arguments: list[str]) -> str:
+    """Return the id of the run that a command line asks for."""
+    return find_place(*resolved(arguments))[1].path.name

@@ -14,6 +14,9 @@ from torch import nn
 from fau.bench.memory import LiveMemory
 from fau.cli.bench import main
 from fau.cli.train import main as train
+from fau.report.build import build_report
+from fau.report.load import load_runs
+from fau.report.metric_tables import side_by_side
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 QUICK = ["--rounds=2", "--device=cpu", "--batch=4"]
@@ -49,6 +52,16 @@ def test_configurations_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert out[2].read_text().count("\n| ") == 2 + len(names)  # heading, rule, a row each
 
 
+def test_an_overlay_is_read_over_the_file_that_it_changes(tmp_path: Path) -> None:
+    out = tmp_path / "cost.json"
+    files = [str(EXPERIMENTS / "text001-tiny" / f"{name}.yaml") for name in ("resnet", "landmark_transformer")]
+    assert main([*files, *QUICK, "--rounds=1", f"--json={out}"]) == 0
+    found = _models(out)
+    assert list(found) == ["resnet", "landmark_transformer"]
+    assert [model["size"] for model in found.values()] == [64, 64]
+    assert [model["parameters"] for model in found.values()] == [373464, 460808]
+
+
 def test_operations_and_parameters_are_those_known(tmp_path: Path) -> None:
     """ResNet-18 has 1.81 G multiply-adds at 224 px, and 11.18 M parameters before its last layer."""
     out = tmp_path / "cost.json"
@@ -70,6 +83,18 @@ def test_a_run_is_measured_as_it_was_configured(tiny_args: list[str], tmp_path: 
     assert model["name"] == f"{run.parent.name}/{run.name}"
     assert model["size"] == 32
     assert model["parameters"] == json.loads((run / "run.json").read_text())["parameters"]
+    # By its experiment's folder, and kept for its report.
+    assert main([str(run.parent), *QUICK, "--rounds=1", "--keep"]) == 0
+    kept = json.loads((run / "cost.json").read_text())["model"]
+    assert kept["flops"] == model["flops"]
+    (experiment,) = build_report(tmp_path, load_runs(tmp_path), resamples=9).experiments
+    table = side_by_side(experiment)
+    shown = dict(zip(table.headings, table.rows[0], strict=True))
+    assert shown["GFLOP"] == f"{kept['flops'] / 1e9:.2f}"
+    milliseconds, rate = (float(shown[heading].replace(",", "")) for heading in ("ms, batch 1", "frames/s"))
+    assert milliseconds == pytest.approx(1e3 * kept["latency"]["1"]["median"], rel=1e-2)
+    assert rate == pytest.approx(kept["frames_per_s"], rel=1e-2)
+    assert "32-true" in table.notes[-1] or "bf16-mixed" in table.notes[-1]
 
 
 @pytest.mark.parametrize("setting", ["--model.start_from=runs/nowhere", "--model.net.pretrained=nowhere.pth"])
@@ -96,7 +121,9 @@ def test_memory_is_that_of_tensors_alive_at_once() -> None:
     ("arguments", "sentence"),
     [
         (["no.yaml"], "'no.yaml' does not exist"),
-        (["."], "'.' is no run"),
+        (["."], "'.' is no run and holds none that is finished"),
+        (["--keep"], "--keep writes into the folders of runs"),
+        ([str(EXPERIMENTS / "gla.yaml"), "--keep"], "--keep writes into the folders of runs"),
         (["--batch=0"], "--batch is 0"),
         (["--rounds=0"], "--rounds is 0"),
         (["--json=none/cost.json"], "'none' is not a folder"),

@@ -104,6 +104,7 @@ def test_preview_of_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["check", "SET", "--protocol", "none"], "protocol 'none' is unknown; choose one of kfold, "),
         (["check", "SET", "--protocol", "official"], "needs the owner's split, which the crop set lacks; use kfold"),
         (["preview", "SET", "--folds", "99", "--protocol", "kfold"], "99 folds need 99 groups or more"),
+        (["check", "SET", "--folds", "99"], "99 folds need 99 groups or more"),
     ],
 )
 def test_bad_input_is_one_sentence(

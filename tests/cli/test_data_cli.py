@@ -116,6 +116,6 @@ def test_ctrl_c_leaves_nothing(
 
 def test_a_real_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fau.cli.data", "synthesize", str(tmp_path / "out"), *ONE[:-1], "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert main(["check", str(tmp_path / "out")]) == 0

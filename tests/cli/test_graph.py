@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from identities import resolved
 
 from fau.cli.train import main
 from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
+from fau.identity import find_place
 from fau.modules.graph import GraphDetection
 from fau.nets.gla import GLACNN
 from fau.nets.megraphau import MEGraphAUStage1, MEGraphAUStage2
-from fau.runs import ledger
+from fau.runs import RunDirectory, ledger
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SMALLEST = ["--model.net.trunk=test_resnet", "--model.net.width=8", "--data.validation=none", "--wandb=disabled"]
@@ -53,12 +55,35 @@ def test_stage_2_looks_among_the_runs_of_its_own_experiment(
 ) -> None:
     arguments = ("--fold=2", "--experiment=both", "--trainer.max_epochs=1", f"--runs={tmp_path}")
     assert _train(2, tiny_args, *arguments) == 2
+    assert "both' is no folder; name a run's folder" in capsys.readouterr().err
+    (tmp_path / "both").mkdir()
+    assert _train(2, tiny_args, *arguments) == 2
     assert "both' holds no finished run of stage 1 with" in capsys.readouterr().err
+    assert not list((tmp_path / "both").iterdir())  # said before anything is written
     shutil.copytree(stage1, tmp_path / "both", dirs_exist_ok=True)
     assert _train(2, tiny_args, *arguments) == 0
     (source,) = ledger(stage1)
     (run,) = [run for run in ledger(tmp_path / "both") if run.path.name != source.path.name]
     assert run.read()["started_from"]["stage1"] == str(tmp_path / "both" / source.path.name)
+
+
+def test_what_stage_2_starts_from_decides_its_id_and_no_folder_does(
+    stage1: Path, tiny_args: list[str], tmp_path: Path
+) -> None:
+    (source,) = ledger(stage1)
+    shutil.copytree(stage1, tmp_path / "moved")
+    config = ["--config", str(EXPERIMENTS / "megraphau_stage2-tiny.yaml"), *tiny_args, *SMALLEST, "--fold=2"]
+
+    def place(folder: Path) -> RunDirectory:
+        return find_place(*resolved([*config, f"--model.stage1={folder}", f"--runs={tmp_path / 'runs'}"]))[1]
+
+    first = place(stage1)
+    assert place(tmp_path / "moved").path == first.path
+    named = place(source.path).path
+    assert place(tmp_path / "moved" / source.path.name).path == named
+    moved = RunDirectory(tmp_path / "moved" / source.path.name)
+    moved.write(moved.read() | {"run_id": "0" * 12})  # that of other settings
+    assert place(tmp_path / "moved").path != first.path
 
 
 def test_the_rate_falls_to_zero_step_by_step(stage1: Path) -> None:

@@ -40,7 +40,9 @@ def _batch(size: int = 64) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_run_scores_aus_and_landmarks(version: int, tiny_args: list[str], tmp_path: Path) -> None:
+def test_a_run_scores_aus_and_landmarks(
+    version: int, tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--config", str(CONFIG), *tiny_args, *SMALLEST, f"--model.net.version={version}"]
     assert main([*arguments, "--fold=1", f"--runs={tmp_path}"]) == 0
     (run,) = ledger(tmp_path)
@@ -51,6 +53,8 @@ def test_a_run_scores_aus_and_landmarks(version: int, tiny_args: list[str], tmp_
     metrics = run.read()["metrics"]
     assert metrics["test/landmark_error"] == pytest.approx(kept["test/au/landmark_error"].mean(), rel=1e-5)
     assert 0 <= metrics["test/landmark_failures"] <= 1
+    said = f"landmarks: mean error {100 * metrics['test/landmark_error']:.2f} % of the eyes' distance, "
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 def test_landmarks_are_scaled_with_the_crop() -> None:
@@ -188,7 +192,7 @@ def test_faces_without_landmarks_are_said(tiny_cropset: Path, tmp_path: Path) ->
     module = _module()
     module.use_training_data(_fresh(data))
     (sentence,) = module.record()["warnings"]
-    assert sentence == f"{200 / len(rows):.2g} % of the training crops have no landmarks, which JAANet uses"
+    assert sentence == f"about {200 / len(rows):.2g} % of the training crops have no landmarks, which JAANet uses"
     for file in copy.glob("landmarks-*.npy"):
         np.save(file, np.full_like(np.load(file), np.nan))
     with pytest.raises(FauError, match=r"JAANet needs landmarks, and no crop of the training part of .* has any"):

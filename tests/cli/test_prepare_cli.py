@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 
 from fau.cli.data import main
@@ -140,6 +141,16 @@ def test_losses_over_the_threshold(root: Path, tmp_path: Path, capsys: pytest.Ca
     assert json.loads((tmp_path / "out" / "report.json").read_text())["crops"] == 11
 
 
+def test_extras_are_said(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "labels.csv").write_text("path,expression,age\nneutral/001.png,neutral,30\nneutral/004.png,neutral,\n")
+    assert main(["prepare", "table", str(root), str(tmp_path / "out"), *TINY]) == 0
+    assert "extras.parquet has what else the owner says of crops: age\n" in capsys.readouterr().out
+    assert pl.read_parquet(tmp_path / "out" / "extras.parquet").rows() == [
+        ("neutral/001.png", "30"),
+        ("neutral/004.png", None),
+    ]
+
+
 # What a delivery should not hold.
 
 
@@ -156,6 +167,13 @@ def test_a_list_that_points_outside(root: Path, tmp_path: Path, capsys: pytest.C
     cv2.imwrite(str(tmp_path / "secret.png"), np.zeros((8, 8, 3), np.uint8))
     (root / "labels.csv").write_text(f"path,expression\nneutral/001.png,neutral\n{path},neutral\n")
     assert "is no path inside its folder" in stopped_by(capsys, "table", root, tmp_path / "out")
+
+
+def test_what_a_damaged_file_says_moves_no_cursor(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "labels.csv").write_bytes(b"path,\x1b[2Jcalm\x07\xe9\n")
+    assert r"among path, \x1b[2Jcalm\x07" in stopped_by(capsys, "table", root, tmp_path / "out")
 
 
 def test_an_archive_that_points_outside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

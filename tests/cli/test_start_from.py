@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from torch import Tensor
 
 from fau.cli.train import main
 from fau.data.datamodule import FaceDataModule
+from fau.errors import FauError
+from fau.labels import output_labels
 from fau.modules.detection import AUDetection
 from fau.nets.backbone import Backbone
 from fau.runs import RunDirectory, ledger
@@ -77,6 +78,31 @@ def test_action_units_to_expressions_and_back(
     assert again["run"] == str(second.path) and "AU12" not in again["carried over"]
 
 
+@pytest.mark.parametrize(
+    ("module", "label_set", "carried"),
+    [
+        ("fau.modules.multitask.MultiTask", "12,4,6+basic7+va", ["AU12", "AU4"]),
+        ("fau.modules.affect.AffectRegression", "va", []),
+    ],
+)
+def test_to_and_from_every_module(
+    module: str, label_set: str, carried: list[str], source: Path, tiny_cropset: Path, tmp_path: Path
+) -> None:
+    """There from action units, and from there on to expressions, each by the run's own folder."""
+    there = ["--model", module, "--data.label_set", label_set, "--model.start_from", str(_only(source).path)]
+    there += ["--data.weights", "none"]
+    assert _train(tiny_cropset, tmp_path / "there", *there) == 0
+    between = _only(tmp_path / "there")
+    started = between.read()["started_from"]
+    assert [name for name in started["carried over"] if ":" not in name] == carried
+    assert started["run_id"] == _only(source).read()["run_id"]
+    back = [*EXPRESSION, "--model.start_from", str(between.path)]
+    assert _train(tiny_cropset, tmp_path / "back", *back) == 0
+    started = _only(tmp_path / "back").read()["started_from"]
+    names = [name for name in started["carried over"] if ":" not in name]
+    assert names == (output_labels("basic7") if carried else []) and started["run"] == str(between.path)
+
+
 def _started(source: Path, cropset: Path, label_set: str, net: Any = None, **data: Any) -> AUDetection:
     made = net or (lambda outputs: Backbone(outputs, "test_resnet", input_size=32, attention=False))
     module = AUDetection(label_set, made, start_from=str(source))
@@ -128,21 +154,38 @@ def test_a_run_is_found_by_its_id(
         _started(Path("0123456789ab"), tiny_cropset, "1,2")
 
 
-def test_who_is_tested_here_and_was_learned_from_there_is_warned_of(
+def _changed(run: RunDirectory, path: Path, **record: Any) -> Path:
+    """Return a copy of a run whose record says something else."""
+    shutil.copytree(run.path, path)
+    copy = RunDirectory(path)
+    copy.write(copy.read() | record)
+    return path
+
+
+def test_who_is_tested_here_and_was_learned_from_there_is_refused(
     source: Path, tiny_cropset: Path, tmp_path: Path
 ) -> None:
-    module = _started(_only(source).path, tiny_cropset, "1,2", fold=2)
-    (warning,) = [text for text in module.record()["warnings"] if "starts from the run" in text]
-    assert "of the groups that fold 2 tests" in warning
-    # Not even through a run between, which itself learned from others.
-    shutil.copytree(source, tmp_path / "runs")
-    between = _only(tmp_path / "runs")
-    record = json.loads((between.path / "run.json").read_text())
-    record["groups"] |= {"train": [], "val": []}
-    record["started_from"] = {"run": str(_only(source).path)}
-    between.write(record)
-    module = _started(between.path, tiny_cropset, "1,2", fold=2)
-    assert any(str(_only(source).path) in text for text in module.record()["warnings"])
+    first = _only(source)
+    said = r"learned from \d+ groups that fold 2 tests; name its run of the same fold in model\.start_from"
+    with pytest.raises(FauError, match=said):
+        _started(first.path, tiny_cropset, "1,2", fold=2)
+    # Not even through a run between, which itself learned from others; however it names where it began.
+    nobody = first.read()["groups"] | {"train": [], "val": []}
+    for key in ("run", "stage1", "weights"):
+        before = {key: str(first.path if key == "run" else first.checkpoints / "best.ckpt")}
+        between = _changed(first, tmp_path / key, groups=nobody, started_from=before)
+        with pytest.raises(FauError, match=f"{first.path.name}' {said}"):
+            _started(between, tiny_cropset, "1,2", fold=2)
+    # The same crops of another size are the same people; another corpus' people only have the same names.
+    there = first.read()["crop_set"] | {"id": "0" * 16}
+    with pytest.raises(FauError, match=said):
+        _started(_changed(first, tmp_path / "larger", crop_set=there), tiny_cropset, "1,2", fold=2)
+    for about in ({"corpus": "bp4d"}, {"name": "drawn otherwise"}):
+        other = _changed(first, tmp_path / "-".join(about), crop_set=there | about)
+        assert not _started(other, tiny_cropset, "1,2", fold=2).record().get("warnings")
+    gone = _changed(first, tmp_path / "gone", groups=nobody, started_from={"run": str(tmp_path / "nowhere")})
+    (warning,) = _started(gone, tiny_cropset, "1,2", fold=2).record()["warnings"]
+    assert "nowhere', where this one began, learned from is not known" in warning
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def test_a_rate_that_falls_on_a_plateau(mode: str, tiny_args: list[str], tmp_pat
     assert only_run(tmp_path)[1]["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_one_real_process(tiny_args: list[str], tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("fau-train")
     command = [str(program), *tiny_args, "--trainer.max_epochs", "1", "--runs", str(tmp_path)]

@@ -10,6 +10,9 @@ import polars as pl
 import pytest
 from relabelled import relabelled, with_gaps
 
+from fau.cli.ensemble import main as ensemble
+from fau.cli.explain import main as explain
+from fau.cli.report import main as report
 from fau.cli.train import main
 from fau.concordance import moment_scores
 from fau.crops.store import CropSet
@@ -123,6 +126,62 @@ def test_the_table_shows_every_task(
     printed = capsys.readouterr().out
     assert "is done already" in printed
     assert all(word in printed for word in ("AU12", "happiness", "arousal", "CCC", "sum of the tasks' scores"))
+
+
+def _second(run: RunDirectory, root: Path, name: str) -> RunDirectory:
+    """A run of another name whose scores are those of the first with a little noise."""
+    shutil.copytree(run.path, root / name)
+    made = RunDirectory(root / name)
+    made.write(made.read() | {"name": name, "run_id": f"{name} of a test"})
+    noise = np.random.default_rng(0)
+    arrays = made.arrays("predictions.npz")
+    for key in [key for key in arrays if key.endswith("/score")]:
+        moved = np.clip(arrays[key] + noise.normal(0, 0.1, arrays[key].shape), 0.01, 0.99).astype(np.float32)
+        arrays[key] = moved / moved.sum(1, keepdims=True) if "expression" in key else moved
+    made.write_arrays("predictions.npz", arrays)
+    return made
+
+
+def test_ensembles_of_numbers_and_of_several_tasks(
+    affect: RunDirectory, all_tasks: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in (affect, all_tasks):
+        root = tmp_path / str(run.read()["experiment"])
+        pair = [_second(run, root, name) for name in ("one", "other")]
+        assert ensemble([str(root)]) == 0
+        assert f"test {'CCC' if run is affect else 'score'}" in capsys.readouterr().out
+        written = [found for found in ledger(root) if "members" in found.read()]
+        assert sorted(found.read()["name"] for found in written) == ["all_models", "avg_all"]
+        for found in written:
+            kept, record = found.arrays("predictions.npz"), found.read()
+            for task in str(record["task"]).split("+"):
+                weights = np.array(record["ensemble"]["weights"][task])
+                np.testing.assert_allclose(weights.sum(0), 1)
+                scores = [own.arrays("predictions.npz")[f"test/{task}/score"].astype(float) for own in pair]
+                mean = sum(score * row for score, row in zip(scores, weights, strict=True))
+                mean = mean / mean.sum(1, keepdims=True) if task == "expression" else mean
+                np.testing.assert_allclose(kept[f"test/{task}/score"], mean, atol=1e-6)
+            assert np.isfinite(record["metrics"][f"test/{record['monitor'].partition('/')[2]}"])
+        assert report([str(root), "--out", str(root / "report")]) == 0
+        printed = capsys.readouterr().out
+        assert "avg_all" in printed and ("Score over all tasks" in printed) == (run is all_tasks)
+
+
+def test_what_several_tasks_look_at(all_tasks: RunDirectory, tmp_path: Path) -> None:
+    few = ["--faces", "1", "--sample", "4", "--device", "cpu"]
+    assert explain([str(all_tasks.path), "--out", str(tmp_path), *few]) == 0
+    names = {file.name for file in tmp_path.iterdir()}
+    assert "index.html" in names and any(name.startswith("au-") for name in names)
+    assert any(name.startswith("expression-") for name in names)
+
+
+def test_what_numbers_look_at_is_not_drawn(
+    affect: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain([str(affect.path), "--out", str(tmp_path / "explain")]) == 2
+    said = capsys.readouterr().err
+    assert "valence and arousal" in said and len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "explain").exists()
 
 
 def test_losses_of_expressions_train(tiny_args: list[str], tmp_path: Path) -> None:

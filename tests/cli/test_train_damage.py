@@ -21,7 +21,7 @@ OnlyRun = Callable[[Path], tuple[Path, dict[str, Any]]]
 
 
 def test_a_full_disk_leaves_the_checkpoint_that_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "checkpoints" / "last.ckpt"
+    file = tmp_path / "last.ckpt"
     WholeCheckpoints().save_checkpoint({"epoch": 1}, file)
 
     def full(descriptor: int) -> None:

@@ -24,6 +24,7 @@ from fau.modules.detection import AUDetection
         (["--data.crop_set", "no/such/folder"], ["no/such/folder"]),
         (["--model.net.input_size", "8"], ["8"]),
         (["--config", "no_such.yaml"], ["no_such.yaml"]),
+        (["--published+=nonsense"], ["published rows 'nonsense' are unknown", "bp4d"]),
         (["--experiment", "../elsewhere"], ["../elsewhere", "--runs"]),
         (["--model.optimizer.lr", "-1"], ["model.optimizer", "-1"]),
         (["--data.validation", "none", "--patience", "3"], ["--patience", "validation"]),

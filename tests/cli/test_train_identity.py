@@ -9,8 +9,8 @@ import yaml
 from identities import identity
 
 from fau.cli.train import parse, resolve
+from fau.identity import deciding_settings
 from fau.runs import run_id
-from fau.training import deciding_settings
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -326,7 +326,9 @@ def test_labels_without_pictures(videos: Path, source: str, lacks: str) -> None:
         ("1,", "1,6", r"SN001_au1\.txt', intensity, holds the unknown code '6\d'; known are 0, 1, 2, 3, 4, 5"),
         ("1,", "one,", r"SN001_au1\.txt' has 'one' where a frame number belongs; correct that line"),
         ("2,", "1,", r"SN001_au1\.txt' codes frame 1 twice; remove one of the lines"),
-        ("1,", "1;", r"SN001_au1\.txt' is no table of comma-separated codes|has 1 columns, where frame and intensity"),
+        ("1,", "0,", r"SN001_au1\.txt' counts frames from 0, DISFA's files from 1, .*; add 1 to its numbers"),
+        ("1,", "1;", r"SN001_au1\.txt' has semicolons where the owner's file has commas; save it with commas"),
+        ("1,", "1 ", r"SN001_au1\.txt' is no table of comma-separated codes|has 1 columns, where frame and intensity"),
     ],
 )
 def test_bad_code_files_are_named(changed: Path, old: str, new: str, message: str) -> None:

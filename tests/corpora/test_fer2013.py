@@ -94,6 +94,7 @@ def test_folders_whose_files_do_not_tell_the_tests_apart(tmp_path: Path, faces: 
     [
         ("emotion,pixels", "emotion,age,pixels", "fer2013.csv has the foreign column 'age'"),
         ("emotion,", "", "has the columns pixels, Usage; it needs"),
+        ("emotion,pixels,Usage", "", r"fer2013\.csv is empty, or begins with an empty line; fetch the file again"),
         ("\n3,", "\n8,", "column emotion of fer2013.csv holds the unknown code '8'"),
         (",PublicTest", ",Public", "unknown value 'Public'"),
         (",PublicTest", "", "line 3 of fer2013.csv has 2 cells instead of 3"),

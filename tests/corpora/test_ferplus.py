@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +58,14 @@ def test_plurality(owners: Path) -> None:
     assert listing.losses.counts == {NOT_A_FACE: 2, NOT_ANNOTATED: 1}
     assert "2 pictures have a tie of most votes" in listing.found
     assert sum(corpus.published.values()) == 28709 - 170 - 150
+
+
+@pytest.mark.parametrize("target", ["majority", "plurality"])
+def test_votes_are_extras(owners: Path, target: Any) -> None:
+    listing = FerPlus(owners, target=target).list()
+    assert listing.extras is not None and listing.extras.columns == ["id", *(f"votes_{vote}" for vote in VOTES)]
+    assert listing.extras["id"].to_list() == listing.rows["id"].to_list()
+    assert listing.extras.rows() == [(name, *fake.votes(int(name[3:]))) for name in listing.rows["id"]]
 
 
 @pytest.mark.parametrize("new_csv", [True, False])

@@ -98,6 +98,21 @@ def test_flat_names_of_au_net(own: Path, faces: Faces) -> None:
     assert np.isnan(points).any((1, 2)).tolist() == [False, True]
 
 
+def test_the_two_lists_of_au_net(own: Path, faces: Faces) -> None:
+    """As NumPy writes labels; beside JAA-Net's list, whose frame they have too."""
+    tree.write(own / "data/imgs/F007/T1/643.jpg", faces.jpeg(1))
+    tree.write(own / "anno/BP4D_names_label.txt", b"F007/T1/643.jpg\nF001/T1/5.jpg\n")
+    codes = [LABELS.replace("0", "1", 1), LABELS]
+    labels = "".join(" ".join(f"{int(code):.18e}" for code in line.split()) + "\n" for line in codes)
+    tree.write(own / "anno/au_labels.txt", labels.encode())
+    listing = JAANet(own).list()
+    assert listing.rows["id"].to_list() == ["F001/T1/5", "F007/T1/643"]
+    assert listing.rows["au01"].to_list() == [0, 1]
+    assert "1 of 2 lists have landmarks" in listing.found
+    (own / "anno/au_labels.txt").unlink()
+    assert any("BP4D_names_label.txt' has no list of labels" in sentence for sentence in JAANet(own).list().found)
+
+
 def test_without_lists_of_landmarks_there_are_none(own: Path) -> None:
     (own / "data/list/BP4D_part1_land.txt").unlink()
     reader = JAANet(own)

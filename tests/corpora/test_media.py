@@ -126,6 +126,8 @@ def test_a_video_that_is_a_picture(root: Path) -> None:
 def test_a_missing_file_is_a_fault(root: Path) -> None:
     assert numbers(read(root, "none.avi", [0])) == [NO_FILE]
     assert numbers(read(root, "none.jpg", [None])) == [NO_FILE]
+    (root / "folder.jpg").mkdir()
+    assert numbers(read(root, "folder.jpg", [None])) == [NO_FILE]
 
 
 @pytest.mark.parametrize("path", ["a.avi", "c.jpg"])

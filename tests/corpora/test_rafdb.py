@@ -46,6 +46,20 @@ def test_the_owners_layout(owners: Path) -> None:
     assert [p.image.shape for p in pictures if p.image is not None] == [(100, 100, 3)] * 3
 
 
+def test_attributes_are_extras(owners: Path, tmp_path: Path, faces: Faces) -> None:
+    listing = RafDb(owners).list()
+    assert listing.extras is not None
+    assert sorted(listing.extras.rows()) == [
+        ("test_0001", "unsure", "African-American", "0-3"),
+        ("train_00001", "male", "Asian", "70+"),
+        ("train_00002", "female", "Caucasian", "20-39"),
+    ]
+    assert "gender, race, age of 3 pictures are known" in listing.found
+    assert any("1 files of attributes have another shape" in sentence for sentence in listing.found)
+    fake.build_community(tmp_path, faces)
+    assert RafDb(tmp_path).list().extras is None
+
+
 def test_unpacked_is_the_same_and_twice_is_once(changed: Path, owners: Path) -> None:
     images = changed / "basic" / "Image"
     with zipfile.ZipFile(images / "aligned.zip") as archive:

@@ -70,7 +70,9 @@ def test_a_table_of_ones_own(owners: Path) -> None:
     assert set(listing.losses.frame["id"]) == {
         *("images/p10/21.jpg", "images/p3/99.jpg", "images/p1/14.jpg", "images/p2/0.jpg")
     }
-    assert "columns not used: age" in listing.found
+    assert not any("not used" in sentence for sentence in listing.found)
+    assert listing.extras is not None and listing.extras.columns == ["id", "age"]
+    assert set(listing.extras["id"]) == set(rows["id"])
     assert "paths start from 'images'" in listing.found
     assert corpus.occurrence_threshold is None
     assert corpus.protocol == "kfold"
@@ -173,7 +175,8 @@ def test_hu_et_al(tmp_path: Path, faces: Faces) -> None:
     listing = Table(tmp_path).list()
     assert listing.rows["au01"].to_list() == [None, 0, 1, None, 0, 1]
     assert listing.rows["au04"].to_list() == [None] * 6
-    assert "columns not used: age, gender, race" in listing.found
+    assert listing.extras is not None
+    assert listing.extras.row(0) == ("images/0000_aligned.jpg", "Female", "White", "30-50")
 
 
 def test_openface_beside_its_video(tmp_path: Path, faces: Faces) -> None:

@@ -87,6 +87,18 @@ def test_sentences_of_an_audit(tmp_path: Path) -> None:
     assert uneven == "rates in the parts of protocol halves: most uneven AU12, 0.0 to 33.3 %"
 
 
+def test_groups_that_the_owner_divides_are_said(tmp_path: Path) -> None:
+    def change(crops: np.ndarray, rows: list[dict[str, Any]]) -> None:
+        for i, row in enumerate(rows):
+            row["split"] = "test" if i in (1, 6, 7) else "train"
+
+    cropset = write_crops(tmp_path / "set", change=change)
+    assert audit(cropset).sentences(cropset)[1] == (
+        "owner's split: 2 groups have crops in several of its parts, 8 crops, such as S000/T0/0 (train) and "
+        "S000/T1/1 (test)"
+    )
+
+
 def test_agreement_is_said(tmp_path: Path) -> None:
     cropset = write_crops(tmp_path / "set")
     report = {"published": {"crops": 24, "S001": 4}, "protocol": "loso", "lost": {"label without image": 1200}}

@@ -13,7 +13,8 @@ from audit_crops import write_crops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fau.crops.audit_duplicates import _near, find_duplicates
+from fau.crops.audit_duplicates import find_duplicates
+from fau.crops.lookalikes import near
 from fau.crops.store import CropSet
 
 
@@ -87,7 +88,7 @@ def test_banding_finds_every_pair_within_the_distance(seed: int, distance: int) 
         flips = rng.choice(64, rng.integers(0, 6), replace=False).astype(np.uint64)
         hashes[20 + i] = hashes[i] ^ np.bitwise_or.reduce(np.uint64(1) << flips, initial=np.uint64(0))
     hashes = np.unique(hashes)
-    first, second = _near(hashes, distance)
+    first, second = near(hashes, distance)
     expected = {
         (i, j) for i, j in combinations(range(len(hashes)), 2) if (hashes[i] ^ hashes[j]).bit_count() <= distance
     }

@@ -135,7 +135,7 @@ def test_in_a_browser(text: str, tmp_path: Path, scheme: str) -> None:
     command += ["--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=900,1200"]
     command += [f"--blink-settings=preferredColorScheme={int(scheme == 'light')}", f"--screenshot={shot}"]
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=True)
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
     drawn = cv2.imread(str(shot))
     corner, colours = drawn[2, 2].mean(), np.ptp(drawn.astype(int), axis=2)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
-from toy_corpus import COUNT, RESIZE, Toy, contents, partial
+from toy_corpus import COUNT, RESIZE, Toy, contents, damage, partial
 
 from fau.corpora.tree import Tree
 from fau.crops.align import Alignment, warp
+from fau.crops.duplicates import difference_hash
 from fau.crops.prepare import Report, prepare
 from fau.crops.store import CropSet, check
 from fau.errors import FauError
@@ -70,6 +73,33 @@ def test_pictures_that_look_the_same_are_one_group(root: Path, tmp_path: Path) -
     assert (report.duplicates["groups"], report.duplicates["crops"]) == (1, 2)
     listed = (tmp_path / "out" / "duplicates.csv").read_text()
     assert listed == "group,id\nS1/A/003,S1/A/003\nS1/A/003,S2/A/007\n"
+
+
+def test_what_else_the_owner_says_stands_beside_the_crops(root: Path, tmp_path: Path) -> None:
+    """In the manifest's order, null where nothing is said, without the rows that were lost."""
+    damage(root / "S1/A/004.png")
+    report = prepare(Toy(root), tmp_path / "out", RESIZE, 0)
+    extras = pl.read_parquet(tmp_path / "out" / "extras.parquet")
+    assert (
+        report.extras == ["age"] and extras["id"].to_list() == CropSet.open(tmp_path / "out").manifest["id"].to_list()
+    )
+    assert extras["age"].to_list() == [0, 1, 2, 3, *range(5, COUNT - 1), None]
+
+
+@pytest.mark.parametrize(("copies", "together"), [("near", True), ("equal", False)])
+def test_near_copies_are_one_group_unless_refused(root: Path, tmp_path: Path, copies: Any, together: bool) -> None:
+    """A copy that was made darker: its hash differs in three bits."""
+    image = cv2.imread(str(root / "S1/A/003.png"))
+    image[:, 20:] = cv2.add(image[:, 20:], (6, 6, 6, 0))
+    cv2.imwrite(str(root / "S2/A/007.png"), image)
+    report = prepare(Toy(root, anonymous=True), tmp_path / "out", replace(RESIZE, copies=copies), 0)
+    cropset = CropSet.open(tmp_path / "out")
+    hashes = [difference_hash(cropset.crop(row)) for row in (3, 27)]
+    assert 0 < (hashes[0] ^ hashes[1]).bit_count() <= 3
+    groups = dict(cropset.manifest.select("id", "group").iter_rows())
+    assert (groups["S2/A/007"] == groups["S1/A/003"]) is together
+    assert report.duplicates["groups"] == int(together)
+    assert cropset.info.recipe["copies"] == copies
 
 
 def test_a_reader_that_gives_too_few_pictures(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

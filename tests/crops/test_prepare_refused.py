@@ -34,6 +34,8 @@ def refused(root: Path, out: Path, settings: Settings, sentence: str, corpus: To
         ({"landmarks": "all"}, "landmarks 'all' are unknown; choose one of auto, corpus, mediapipe, none"),
         ({"max_lost": 2.0}, "max-lost = 2; give a share from 0 to 1"),
         ({"min_face": -1.0}, "min-face = -1; give a number of pixels"),
+        ({"min_score": 1.5}, "min-score = 1.5; give a score from 0 to 1"),
+        ({"copies": "all"}, "copies 'all' are unknown; choose one of near, equal"),
         ({"align": "canonical"}, "alignment 'canonical' cannot do without landmarks here; use --landmarks mediapipe"),
         ({"align": "resize", "margin": 0.5}, "the alignment 'resize' has no margin; only 'box' has one"),
     ],
@@ -110,7 +112,9 @@ def test_an_id_twice(root: Path, tmp_path: Path) -> None:
 
 def test_a_corpus_of_nothing(root: Path, tmp_path: Path) -> None:
     (root / "labels.csv").write_text("path,au01\n")
-    refused(root, tmp_path / "out", RESIZE, "holds nothing of Toy that could be used")
+    refused(
+        root, tmp_path / "out", RESIZE, r"nothing of Toy that could be used \(1 x image without label\); compare it"
+    )
 
 
 def test_two_at_once(root: Path, tmp_path: Path) -> None:

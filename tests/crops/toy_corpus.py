@@ -55,7 +55,8 @@ class Toy(Corpus):
             frame=parts.list.get(2).str.extract(r"(\d+)").cast(pl.Int32),
             **{f"face_{name}": pl.lit(value) for name, value in zip("xywh", (4.0, 6.0, 30.0, 30.0), strict=True)},
         )
-        return Listing(to_rows(rows, self.aus), losses, ["one of two layouts"])
+        ages = table.select(id=pl.col("path").str.strip_suffix(".png"), age=pl.int_range(pl.len())).reverse()
+        return Listing(to_rows(rows, self.aus), losses, ["one of two layouts"], ages.slice(1))
 
     def pictures(self, rows: pl.DataFrame) -> Iterator[Picture]:
         for number, picture in zip(rows["frame"], super().pictures(rows), strict=True):

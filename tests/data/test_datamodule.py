@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
+from numpy.typing import NDArray
 
 from fau.crops.store import CropSet
 from fau.data.datamodule import FaceDataModule
@@ -122,6 +123,27 @@ def test_landmarks_of_damaged_files_turn_no_face(write_cropset: Callable[..., Pa
             assert np.isnan(got).all(axis=1).sum() == 3
             seen.add(flipped)
     assert seen == {True, False}
+
+
+def test_the_share_with_landmarks_is_that_of_a_sample(make_data: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_data()
+    rows = data.split.train
+    known = np.isfinite(data.cropset.landmarks(rows)).any(axis=(1, 2))
+    assert data.landmark_share() == known.mean() < 1
+    monkeypatch.setattr("fau.data.datamodule._LANDMARKS_READ", 20)
+    sample = known[:: -(-len(rows) // 20)]
+    assert len(sample) <= 20 and data.landmark_share() == sample.mean()
+    read = data.cropset.landmarks
+    last = rows[np.flatnonzero(known)[-1]]  # the one crop with landmarks is not in the sample
+
+    def only_one(indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.where((indices == last)[:, None, None], read(indices), np.float32(np.nan))
+
+    assert last not in rows[:: -(-len(rows) // 20)]
+    monkeypatch.setattr(data.cropset, "landmarks", only_one)
+    assert data.landmark_share() == 1 / len(rows)
+    monkeypatch.setattr(data.cropset, "landmarks", lambda indices: np.full_like(read(indices), np.nan))
+    assert data.landmark_share() == 0
 
 
 def test_workers_change_nothing_and_persistent_ones_see_the_epoch(make_data: Make) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fau.crops.store import CropSet
 from fau.data import dealing, protocols
-from fau.data.protocols import ConsecutiveFolds, GroupTable, StratifiedFolds, protocol, register
+from fau.data.groups import GroupTable
+from fau.data.protocols import ConsecutiveFolds, StratifiedFolds, protocol, register
 from fau.errors import FauError
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from fau.crops.store import CropSet
-from fau.data.protocols import FixedFolds, GroupTable, protocol
+from fau.data.fixed_folds import FixedFolds
+from fau.data.groups import GroupTable
+from fau.data.protocols import protocol
 from fau.data.split import Split, split_fold
 from fau.errors import FauError
 

@@ -68,8 +68,13 @@ def test_normalisation_and_size_are_the_models() -> None:
 @pytest.mark.parametrize(
     ("name", "size", "attention", "sentence"),
     [
-        ("inception_v3", 64, True, r"107 px or more, not 64.*attention off or allow_1x1 take 75 px"),
-        ("inception_v3", 64, False, r"inception_v3 needs images of 75 px or more, not 64"),
+        pytest.param(
+            *("inception_v3", 64, True, r"107 px or more, not 64.*attention off or allow_1x1 take 75 px"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "inception_v3", 64, False, r"inception_v3 needs images of 75 px or more, not 64", marks=pytest.mark.slow
+        ),
         ("test_resnet", 32, True, r"33 px or more, not 32.*take 32 px"),
         ("test_vit", 16, True, r"test_vit cannot take images of 16 px.*attention needs a map"),
     ],

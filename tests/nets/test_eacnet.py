@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
+from functools import cache
 from itertools import product
 from math import floor
 from pathlib import Path
@@ -31,10 +33,15 @@ def _count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+@cache
+def _made(variant: str, outputs: int, settings: frozenset[tuple[str, Any]]) -> EACNet:
+    """Draw a network's weights, a tenth of a second, once."""
+    return EACNet(outputs, variant, **dict(settings))  # type: ignore[arg-type]
+
+
 def _net(variant: str = "eacnet", outputs: int = 12, **more: Any) -> EACNet:
     torch.manual_seed(0)
-    net: EACNet = EACNet(outputs, variant, **(TINY | more))  # type: ignore[arg-type]
-    return net
+    return deepcopy(_made(variant, outputs, frozenset((TINY | more).items())))
 
 
 def _faces(batch: int = 3, size: int = 32) -> tuple[Tensor, Tensor]:

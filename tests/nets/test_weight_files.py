@@ -11,7 +11,7 @@ import torch
 
 from fau.errors import FauError
 from fau.nets.backbone import Backbone
-from fau.nets.weight_files import checked, path_of, read_state
+from fau.nets.weight_files import checked, listed, misfits, path_of, read_state
 
 
 @pytest.fixture
@@ -49,3 +49,12 @@ def test_what_is_no_checksum_is_refused(file: Path, digits: str) -> None:
 def test_a_file_that_is_gone_is_said_with_a_checksum_too(tmp_path: Path) -> None:
     with pytest.raises(FauError, match=r"'.*gone\.pth' does not exist"):
         Backbone(3, "test_resnet", pretrained=f"{tmp_path / 'gone.pth'}#sha256=01234567")
+
+
+def test_another_architecture_is_said_by_a_few_weights_of_each_kind() -> None:
+    own = {f"both.{i}": torch.zeros(1) for i in range(100)} | {f"own.{i}": torch.zeros(1) for i in range(100)}
+    other = {f"both.{i}": torch.zeros(2) for i in range(100)} | {f"other.{i}": torch.zeros(1) for i in range(100)}
+    faults = misfits(other, own)
+    assert len(faults) == len(set(faults)) == 300
+    kinds = [f"both.{i} is [2] and not [1]; own.{i} is lacking; other.{i} has no place" for i in range(2)]
+    assert listed(faults) == f"{'; '.join(kinds)}; and 294 more"

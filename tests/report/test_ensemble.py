@@ -12,7 +12,9 @@ from fake_runs import write_run
 
 from fau.cli.ensemble import main
 from fau.cli.report import main as report
-from fau.ensemble import RULES, combine, members, vote_weights, write_ensemble
+from fau.ensemble.members import members
+from fau.ensemble.votes import RULES, combine, vote_weights
+from fau.ensemble.write import write_ensemble
 from fau.errors import FauError
 from fau.runs import ledger
 
@@ -118,7 +120,7 @@ def test_action_units_combine_too(tmp_path: Path) -> None:
         ({"frames": 29}, "other samples or labels"),
         ({"name": "a", "experiment": "elsewhere"}, "2 runs named 'a'"),
         ({"status": "interrupted"}, "is not finished"),
-        ({"task": "va"}, "no scores of action units or of expressions"),
+        ({"task": "va"}, "kept no scores of its test fold"),
         ({"fold": 2}, "has one run"),
     ],
 )

@@ -114,7 +114,7 @@ def _dom(folder, file, *flags):
     standing += " --disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=20000"
     command = [BROWSER, *standing.split(), f"--user-data-dir={folder / file.stem}", *flags]
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom", file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
     return [line for line in done.stderr.splitlines() if "CONSOLE" in line], done.stdout
 
 

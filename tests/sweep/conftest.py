@@ -9,10 +9,12 @@ from sweep_place import Place
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    return Place(tmp_path)
+    place = Place(tmp_path)
+    yield place
+    place.close()
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.file = folder / "sweep.yaml"
+        self.started: list[subprocess.Popen[str]] = []
 
     def write(self, parameters: dict[str, Any], **keys: Any) -> None:
         """Write the sweep file; plain values become ``value``, lists ``values``."""
@@ -29,7 +30,7 @@ class Place:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start fau-sweep as a process."""
         command = [sys.executable, "-m", "fau.cli.sweep", str(self.file), "--no-report", *arguments]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self.folder,
             text=True,
@@ -37,6 +38,16 @@ class Place:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what a failed test left; trials end with their runner."""
+        for process in self.started:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
     def run(self, name: str) -> Path:
         """Return the run directory of a trial."""
@@ -58,17 +69,26 @@ class Place:
         return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait until a condition holds."""
+def wait_for(condition: Callable[[], bool], seconds: float = 180.0) -> None:
+    """Wait until a condition holds; the limit is for what never happens, on a machine however slow."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
 
 
+def read_until(process: "subprocess.Popen[str]", word: str) -> None:
+    """Read what a process prints until a line holds a word."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if word in line:
+            return
+    raise AssertionError(f"it ended without saying '{word}'")
+
+
 def is_alive(pid: int) -> bool:
     """Tell whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before, or while it was read
         return False

@@ -62,21 +62,28 @@ def test_forks_and_processes_of_their_own_give_the_same_predictions(
 def test_a_stopped_sweep_goes_on_to_the_same_predictions(real: Place, number: signal.Signals) -> None:
     more = ["--threads", "1", "--jobs", "2", "--no-report"]
     longer = ["--", "--trainer.max_epochs=8"]
-    process = real.start("--runs", "stopped", *more[:4], *longer)
 
     def epochs() -> list[int]:
-        return [len(run.metrics()) for run in ledger(Path("stopped"))] if Path("stopped").exists() else []
+        return [len(run.metrics()) for run in ledger(Path(stopped))] if Path(stopped).exists() else []
 
-    wait_for(lambda: max(epochs(), default=0) >= 2, 240)
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    runs = [RunDirectory(run.path) for run in ledger(Path("stopped"))]
-    wait_for(lambda: not any(run.is_locked() for run in runs), 40)
-    assert {run.status for run in runs} == {"interrupted"}
+    def is_at_work() -> bool:
+        return any(RunDirectory(run.path).is_locked() for run in ledger(Path(stopped)))
+
+    for attempt in range(5):  # where this process stalls, all epochs may be over before it looks again
+        stopped = f"stopped-{attempt}"
+        process = real.start("--runs", stopped, *more[:4], *longer)
+        wait_for(lambda: max(epochs(), default=0) >= 2, 400)
+        process.send_signal(number)
+        process.communicate(timeout=180)
+        wait_for(lambda: not is_at_work())
+        states = {run.status for run in ledger(Path(stopped))}
+        if "interrupted" in states:
+            break
+    assert states in ({"interrupted"}, {"interrupted", "done"})
     assert min(epochs()) < 8
-    assert main([str(real.file), "--runs", "stopped", *more, *longer]) == 0
+    assert main([str(real.file), "--runs", stopped, *more, *longer]) == 0
     assert main([str(real.file), "--runs", "whole", *more, *longer]) == 0
-    assert_equal(predictions("stopped"), predictions("whole"))
+    assert_equal(predictions(stopped), predictions("whole"))
 
 
 @pytest.mark.slow

@@ -13,9 +13,14 @@ from fau.cli.sweep import main
 from fau.sweep.spec import load
 
 # Called as fau-train is, and named by its configuration file.
+# Of a fold, plain and first end once the other has begun: they run side by side, or not at all.
 TRAIN = f"""#!/bin/sh
-for word; do case $word in --config=*) name=$(basename "${{word#--config=}}" .yaml);; esac; done
-exec {sys.executable} {PROGRAM} "$@" --name=$name --sleep=0.6
+for word; do case $word in
+  --config=*) name=$(basename "${{word#--config=}}" .yaml);;
+  --fold=*) fold=${{word#--fold=}};;
+esac; done
+case $name in plain) other=first;; first) other=plain;; *) other=$name;; esac
+exec {sys.executable} {PROGRAM} "$@" --name=$name --sleep=300 --until=runs/fake/$other-$fold/starts.jsonl
 """
 
 
@@ -39,7 +44,7 @@ def test_the_second_stage_waits_for_the_first_of_its_fold(stages: Place) -> None
         ended = [float((stages.run(f"{name}-{fold}") / "ended.txt").read_text()) for name in ("plain", "first")]
         (start,) = stages.starts(f"second-{fold}")
         assert start["at"] > max(ended)
-    # The others did not wait for each other.
+    # The others did not wait for each other to end.
     assert stages.starts("first-1")[0]["at"] < float((stages.run("plain-1") / "ended.txt").read_text())
 
 
@@ -54,6 +59,6 @@ def test_who_follows_whom(stages: Place) -> None:
 
 def test_a_failed_first_stage_holds_nobody_up(stages: Place) -> None:
     program = stages.folder / "fau-train"
-    program.write_text(TRAIN.replace("exec", "case $name in first) echo broken; exit 1;; esac\nexec"))
+    program.write_text(TRAIN.replace("other=first", "other=plain").replace("first) other=plain", "first) exit 1"))
     assert main([str(stages.file), "--no-report", "--no-fork", "--jobs", "6", "--retries", "0"]) == 1
     assert stages.status("second-1") == "done" and not Path(stages.run("first-1") / "ended.txt").exists()

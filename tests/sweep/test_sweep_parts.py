@@ -14,7 +14,7 @@ from fau.sweep import resources
 from fau.sweep.launch import can_fork, full_command
 from fau.sweep.progress import Progress, tail, time_left
 from fau.sweep.resources import free_gpus, plan, scrubbed_environment
-from fau.sweep.runner import Outcome
+from fau.sweep.runner import Outcome, _done_text
 from fau.sweep.spec import Trial
 from fau.sweep.state import SweepState, read_json, trial_key
 from fau.sweep.table import Lines, LiveTable, choose, summary, trial_table
@@ -209,6 +209,30 @@ def test_progress_is_read_from_the_run_directory(tmp_path: Path) -> None:
     (run / "run.json").write_text(json.dumps({"wall_s": 12, "metrics": {"val/f1_macro": 0.6, "test/f1_macro": 0.4}}))
     p.finish(run)
     assert (p.state, p.seconds, p.score, p.test_score) == ("done", 12.0, 0.6, 0.4)
+
+
+def test_the_score_is_what_chose_the_checkpoint(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "record.json").write_text(json.dumps({"run_dir": str(run)}))
+    record = {"config": {"trainer": {"max_epochs": 2}}, "monitor": "val/mtl_score"}
+    (run / "run.json").write_text(json.dumps(record))
+    (run / "metrics.csv").write_text("epoch,val/au/f1_macro,val/mtl_score\n0,0.3,1.2\n1,0.3,1.1\n")
+    p = Progress(trial(), "k", tmp_path / "log")
+    p.begin()
+    p.refresh(tmp_path / "record.json")
+    assert (p.score, p.score_title) == (1.2, "score")
+    metrics = {"val/mtl_score": 1.2, "test/mtl_score": 1.0}
+    (run / "run.json").write_text(json.dumps(record | {"wall_s": 5, "metrics": metrics}))
+    p.finish(run)
+    assert _done_text(p, 5) == "done in 5 s, val score 1.200, test score 1.000"
+    other = Progress(trial(), "k", tmp_path / "log", "done", monitor="val/ccc_mean", score=0.5, test_score=0.4)
+    stream = io.StringIO()
+    console = Console(file=stream, width=120)
+    console.print(trial_table([other], 5))
+    assert "val CCC" in stream.getvalue() and "test CCC" in stream.getvalue()
+    console.print(trial_table([p, other], 5))
+    assert "CCC 0.400" in stream.getvalue() and "val score" in stream.getvalue()
 
 
 def test_the_last_line_of_a_log(tmp_path: Path) -> None:

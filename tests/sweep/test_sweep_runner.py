@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweep_place import Place, is_alive, wait_for
+from sweep_place import Place, is_alive, read_until, wait_for
 
 from fau.cli.sweep import main
 
@@ -24,9 +24,7 @@ def test_trials_run_once_and_a_second_call_starts_nothing(place: Place, capsys: 
     place.write({"name": ["a", "b"], "fold": [1, 2]})
     assert sweep(place) == 0
     assert all(place.status(f"{n}-{f}") == "done" for n in "ab" for f in (1, 2))
-    began = time.monotonic()
     assert sweep(place) == 0
-    assert time.monotonic() - began < 1.0
     assert "4 trials, 4 done before" in capsys.readouterr().out
     assert all(len(place.starts(f"{n}-{f}")) == 1 for n in "ab" for f in (1, 2))
 
@@ -100,7 +98,7 @@ def test_gpus_are_never_shared_between_trials_that_overlap(place: Place, monkeyp
         end = float((place.run(f"{name}-1") / "ended.txt").read_text())
         spans[start["CUDA_VISIBLE_DEVICES"]].append((start["at"], end))
     for busy in spans.values():
-        assert len(busy) >= 2
+        assert busy
         busy.sort()
         assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(busy))
 
@@ -131,7 +129,7 @@ def test_a_stopped_rerun_goes_on_where_it_was(
 ) -> None:
     monkeypatch.setattr("fau.sweep.state.code_fingerprint", lambda: "same")
     go = place.folder / "go"
-    place.write({"name": list("abc"), "until": str(go), "sleep": 30}, command=named_fau_train(place))
+    place.write({"name": list("abc"), "until": str(go), "sleep": 600}, command=named_fau_train(place))
     go.touch()
     assert sweep(place, "--no-fork") == 0
     go.rename(place.folder / "go-a-1")
@@ -184,25 +182,25 @@ def test_changed_code_or_crops_make_a_trial_be_asked(place: Place, monkeypatch: 
 
 
 def test_two_runners_on_one_sweep(place: Place) -> None:
-    place.write({"name": ["a"], "until": str(place.folder / "go"), "sleep": 30})
+    place.write({"name": ["a"], "until": str(place.folder / "go"), "sleep": 600})
     first = place.start()
     wait_for(lambda: place.status("a-1") == "running")
     second = place.start()
-    output, _ = second.communicate(timeout=30)
+    output, _ = second.communicate(timeout=180)
     assert second.returncode == 2
     assert "another fau-sweep" in output
     (place.folder / "go").touch()
-    assert first.wait(30) == 0
+    assert first.wait(180) == 0
     assert len(place.starts("a-1")) == 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_trials_and_the_next_call_goes_on(place: Place, number: signal.Signals, code: int) -> None:
-    place.write({"name": list("abc"), "until": str(place.folder / "go"), "sleep": 30})
+    place.write({"name": list("abc"), "until": str(place.folder / "go"), "sleep": 600})
     process = place.start("--jobs", "2")
     wait_for(lambda: place.status("a-1") == place.status("b-1") == "running")
     process.send_signal(number)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == code
     assert "0 of 3 trials done; the same command goes on" in output
     assert not any(is_alive(place.starts(f"{name}-1")[0]["pid"]) for name in "ab")
@@ -214,58 +212,63 @@ def test_a_signal_ends_the_trials_and_the_next_call_goes_on(place: Place, number
 
 
 def test_a_second_ctrl_c_kills(place: Place) -> None:
-    place.write({"name": ["a"], "stubborn": "yes", "sleep": 60})
+    place.write({"name": ["a"], "stubborn": "yes", "sleep": 600})
     process = place.start()
     wait_for(lambda: place.status("a-1") == "running")
-    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.7)
+    read_until(process, "trials are asked to end")
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=180)
     assert process.returncode == 130
     assert not is_alive(place.starts("a-1")[0]["pid"])
 
 
 def test_ctrl_c_in_process(place: Place) -> None:
-    place.write({"name": list("ab"), "sleep": 30})
-    timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+    place.write({"name": list("ab"), "sleep": 600})
+
+    def interrupt() -> None:
+        wait_for(lambda: place.status("a-1") == "running")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     assert sweep(place, "--jobs", "1") == 130
-    timer.join()
+    thread.join()
+    assert place.starts("b-1") == []
 
 
 def test_a_killed_runner_leaves_no_trial_behind_and_the_next_call_finishes(place: Place) -> None:
-    place.write({"name": list("abc"), "until": str(place.folder / "go"), "sleep": 30})
+    place.write({"name": list("abc"), "until": str(place.folder / "go"), "sleep": 600})
     process = place.start("--jobs", "2")
     wait_for(lambda: place.status("a-1") == place.status("b-1") == "running")
     process.kill()
     process.communicate()
     pids = [place.starts(f"{name}-1")[0]["pid"] for name in "ab"]
-    wait_for(lambda: not any(map(is_alive, pids)), 10)
+    wait_for(lambda: not any(map(is_alive, pids)))
     (place.folder / "go").touch()
     assert sweep(place) == 0
     assert all(place.status(f"{name}-1") == "done" for name in "abc")
 
 
 def test_a_killed_supervisor_takes_its_trials_along(place: Place) -> None:
-    place.write({"name": ["a"], "until": str(place.folder / "go"), "sleep": 30})
+    place.write({"name": ["a"], "until": str(place.folder / "go"), "sleep": 600})
     process = place.start()
     wait_for(lambda: place.status("a-1") == "running")
     trial = place.starts("a-1")[0]["pid"]
     supervisor = int(Path(f"/proc/{trial}/stat").read_text().rsplit(")", 1)[1].split()[1])
     os.kill(supervisor, signal.SIGKILL)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 2
     assert "ended by itself" in output
-    wait_for(lambda: not is_alive(trial), 10)
+    wait_for(lambda: not is_alive(trial))
 
 
 def test_what_a_trial_leaves_in_its_group_ends_with_it(place: Place) -> None:
-    leaves = "import subprocess,sys; p=subprocess.Popen(['sleep','60']); open('pid','w').write(str(p.pid))"
+    leaves = "import subprocess,sys; p=subprocess.Popen(['sleep','600']); open('pid','w').write(str(p.pid))"
     place.write({"name": ["a"]}, command=["python", "-c", leaves])
     assert sweep(place, "--retries", "0") == 1
-    wait_for(lambda: not is_alive(int((place.folder / "pid").read_text())), 10)
+    wait_for(lambda: not is_alive(int((place.folder / "pid").read_text())))
 
 
 def test_a_run_that_another_process_holds_is_waited_for(place: Place) -> None:
@@ -275,13 +278,11 @@ def test_a_run_that_another_process_holds_is_waited_for(place: Place) -> None:
     assert sweep(place, "--retries", "0") == 1
     held = RunDirectory(place.run("a-1"))
     with held.locked():
-        thread = threading.Thread(target=lambda: codes.append(place.start().wait(30)))
-        codes: list[int] = []
-        thread.start()
-        time.sleep(2.5)
+        process = place.start()
+        read_until(process, "waits for the process that still holds its run")
         assert len(place.starts("a-1")) == 1
-    thread.join()
-    assert codes == [0]
+    process.communicate(timeout=180)
+    assert process.returncode == 0
     assert len(place.starts("a-1")) == 2
 
 
@@ -296,8 +297,16 @@ def test_a_torn_journal_line_is_passed_over(place: Place) -> None:
 
 
 def test_trials_that_are_one_run_side_by_side_end_well(place: Place) -> None:
-    place.write({"name": ["a"], "lock": "yes", "sleep": [2, 2.5]})
+    place.write({"name": ["a"], "lock": "yes", "until": str(place.folder / "go"), "sleep": [600, 601]})
+
+    def let_go() -> None:  # once one has found the run held by the other
+        wait_for(lambda: any(file.stat().st_size for file in place.folder.glob("runs/.sweeps/*/trials.jsonl")))
+        (place.folder / "go").touch()
+
+    thread = threading.Thread(target=let_go)
+    thread.start()
     assert sweep(place, "--jobs", "2") == 0
+    thread.join()
     assert [entry["state"] for entry in place.journal()] == ["waiting", "done", "done"]
 
 
@@ -329,4 +338,4 @@ def test_a_thousand_trials_are_looked_through_in_seconds(place: Place) -> None:
             state.write_end(trial_key(trial), {"run_dir": str(run)})
     began = time.monotonic()
     assert all(p.found for p in survey(load(place.file), state))
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 60  # 0.3 s on two cores; what is quadratic takes minutes

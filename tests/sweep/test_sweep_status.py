@@ -33,7 +33,7 @@ def test_status_while_the_runner_works_and_after(place: Place, capsys: Any) -> N
     code, said = status(place, capsys)
     assert code == 0 and "0 of 3 done, 1 running" in said
     (place.folder / "go").touch()
-    assert process.wait(60) == 1
+    assert process.wait(180) == 1
     code, said = status(place, capsys)
     assert code == 1 and "2 of 3 done, 1 failed" in said
     assert "row fold none: failed: exit status 1: ValueError: invalid literal" in said and "log runs/.sweeps" in said

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fau.cli.data import main as data
 from fau.cli.sweep import main as sweep
+from fau.cli.train import parse, resolve
 from fau.runs import ledger
 from fau.sweep.spec import load
 
@@ -26,6 +29,45 @@ def test_both_sizes_compare_the_same_families(monkeypatch: pytest.MonkeyPatch) -
     assert [row.replace("-50", "") for row in real.rows] == tiny.rows
     assert [t.title for t in tiny.trials if t.starts_from_runs] == [f"ME-GraphAU stage 2 fold {f}" for f in (1, 2, 3)]
     assert all("text000-tiny" in trial.argv for trial in tiny.trials)
+
+
+def test_disfa_has_its_own_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows are those of BP4D's sweep, each with DISFA's labels and what the authors set otherwise for DISFA."""
+    monkeypatch.chdir(ROOT)
+    there, here = (load(ROOT / "sweeps" / name).trials for name in ("text000.yaml", "text000-disfa.yaml"))
+    assert [trial.title for trial in here] == [trial.title for trial in there]
+    others = [pair for pair in zip(there, here, strict=True) if pair[0].config_files() != pair[1].config_files()]
+    assert {pair[1].row for pair in others} == set(DISFA)
+    for first, second in (pair for pair in others if pair[1].replicate == "fold 1"):
+        before = _settings(first.argv[1:])
+        differing = {key: value for key, value in _settings(second.argv[1:]).items() if before[key] != value}
+        assert differing.pop("experiment") == "text000-disfa"
+        assert differing.pop("data.label_set") == differing.pop("model.init_args.label_set") == "disfa8"
+        assert differing.pop("data.protocol") == "disfa3"
+        assert differing == DISFA[second.row]
+
+
+DISFA = {
+    "ME-GraphAU stage 1": {"model.init_args.net.init_args.neighbours": 3},
+    "ME-GraphAU stage 2": {
+        "model.init_args.edge_weight": 0.01,
+        "model.init_args.optimizer.init_args.lr": 1e-6,
+        "model.init_args.stage1": "runs/text000-disfa",
+    },
+}
+
+
+def _settings(argv: Sequence[str]) -> dict[str, Any]:
+    """Return a command's settings, with dots between the names of all depths."""
+
+    def flat(settings: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+        for key, value in settings.items():
+            if isinstance(value, dict):
+                yield from flat(value, f"{before}{key}.")
+            else:
+                yield f"{before}{key}", value
+
+    return dict(flat(resolve(parse(argv))))
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def main() -> int:
             "WANDB_SWEEP_ID",
         )
         stream.write(
-            json.dumps({"pid": os.getpid(), "at": time.time(), **{n: os.environ.get(n) for n in names}}) + "\n"
+            json.dumps({"pid": os.getpid(), "at": time.monotonic(), **{n: os.environ.get(n) for n in names}}) + "\n"
         )
     starts = len((run / "starts.jsonl").read_text().splitlines())
     record = {"format": 1, "name": values.get("name", "run"), "fold": int(values.get("fold", 1)), "status": "running"}
@@ -54,11 +54,11 @@ def main() -> int:
         except Timeout:
             write(Path(target), {"run_dir": str(run.absolute()), "status": "waiting"})
             return 2
-    tell("running")
-    print("working", values, flush=True)
     if values.get("stubborn") == "yes":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tell("running")
+    print("working", values, flush=True)
     fail = int(values.get("fail", 0))  # so many first attempts fail
     if starts <= fail:
         print("something broke", file=sys.stderr)
@@ -70,7 +70,7 @@ def main() -> int:
     ends = [until, until.with_name(f"{until.name}-{run.name}")] if until else []  # of all trials, of this one
     while time.monotonic() < deadline and not any(file.exists() for file in ends):
         time.sleep(0.02)
-    (run / "ended.txt").write_text(str(time.time()))
+    (run / "ended.txt").write_text(str(time.monotonic()))
     record["wall_s"] = 1.5
     tell("done")
     return 0

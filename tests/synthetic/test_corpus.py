@@ -120,14 +120,15 @@ def start_drawing(out: Path) -> subprocess.Popen[str]:
     """Start a program that draws for a minute, and return when it is at work."""
     command = [sys.executable, "-m", "fau.cli.data", "synthesize", str(out), "--workers", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not list(out.parent.glob(f".{out.name}.*")) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while not list(out.parent.glob(f".{out.name}.*")):
+        assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
     time.sleep(3.0)
     return process
 
 
-def survivors(group: int, patience: float = 10.0) -> list[int]:
+def survivors(group: int, patience: float = 120.0) -> list[int]:
     """Return the processes of a group that are alive after a while; a zombie, for want of an init, is dead."""
     deadline = time.monotonic() + patience
     while True:
@@ -146,7 +147,7 @@ def survivors(group: int, patience: float = 10.0) -> list[int]:
 def test_a_stopped_program_leaves_nothing_and_no_workers(tmp_path: Path, signal_number: signal.Signals) -> None:
     process = start_drawing(tmp_path / "out")
     os.killpg(process.pid, signal_number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + signal_number
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
@@ -157,7 +158,7 @@ def test_a_stopped_program_leaves_nothing_and_no_workers(tmp_path: Path, signal_
 def test_a_killed_program_leaves_no_workers(tmp_path: Path) -> None:
     process = start_drawing(tmp_path / "out")
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     left = survivors(process.pid)
     for pid in left:
         os.kill(pid, signal.SIGKILL)

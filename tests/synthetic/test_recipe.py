@@ -15,6 +15,8 @@ def test_the_named_recipes() -> None:
     assert shapes == {
         "synthetic": (41, 8, 30, 112),
         "synthetic-quick": (41, 8, 10, 64),
+        "synthetic-people": (164, 8, 5, 64),
+        "synthetic-uneven": (164, 8, 5, 64),
         "synthetic-tiny": (9, 8, 4, 32),
     }
     assert all(recipe.name == name for name, recipe in RECIPES.items())
@@ -33,6 +35,13 @@ def test_the_hash_follows_every_setting_but_the_name() -> None:
     assert replace(recipe, name="other").hash == recipe.hash
 
 
+def test_corpora_from_before_there_was_an_imbalance_keep_their_hash() -> None:
+    hashes = {name: RECIPES[name].hash for name in ("synthetic", "synthetic-quick", "synthetic-tiny")}
+    assert hashes == {"synthetic": "bbb488bb1210", "synthetic-quick": "e3944b93f9ab", "synthetic-tiny": "673abdb9d49f"}
+    assert "imbalance" not in RECIPES["synthetic"].as_dict()
+    assert RECIPES["synthetic-uneven"].as_dict()["imbalance"] == 20
+
+
 def test_changes_of_none_are_no_changes() -> None:
     assert named_recipe("synthetic", subjects=None, seed=0) is RECIPES["synthetic"]
     assert named_recipe("synthetic", subjects=3).subjects == 3
@@ -47,6 +56,7 @@ def test_changes_of_none_are_no_changes() -> None:
         ({"occurrence_threshold": 6}, "has occurrence_threshold = 6; give a value from 1 to 5"),
         ({"uncoded_blocks": 1.5}, "has uncoded_blocks = 1.5; give a value from 0 to 1"),
         ({"noise": float("nan")}, "has noise = nan"),
+        ({"imbalance": 0.5}, "has imbalance = 0.5; give a value from 1 to 1000"),
         ({"hand": 0.6, "mask": 0.6}, "give shares of at most 1"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,10 +14,17 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from fau.synthetic.copula import AUS, BP4D_PHI, COLUMN, TARGET_RATES, calibrated
-from fau.synthetic.expressions import CLASSES
-from fau.synthetic.recipe import RECIPES
+from fau.synthetic.expressions import CLASSES, COMMON_FIRST
+from fau.synthetic.recipe import RECIPES, named_recipe
 from fau.synthetic.rows import labels_manifest
-from fau.synthetic.sequences import Sequence, apply_facs_rules, make_labels, make_person, make_sequence
+from fau.synthetic.sequences import (
+    Sequence,
+    apply_facs_rules,
+    make_labels,
+    make_person,
+    make_sequence,
+    target_expression,
+)
 
 DEFAULT = RECIPES["synthetic"]
 RATE_TOLERANCE = 6.0  # points; 41 subjects who differ as BP4D's do move a rate by some 3 (one standard deviation)
@@ -190,6 +199,20 @@ def test_a_sequence_does_not_depend_on_its_company() -> None:
     one, other = (make_sequence(recipe, make_person(recipe, 2), 2, 5) for recipe in (few, many))
     np.testing.assert_array_equal(one.drawn, other.drawn)
     np.testing.assert_array_equal(one.coded, other.coded)
+
+
+def test_an_imbalance_deals_sequences_by_geometric_shares() -> None:
+    recipe = named_recipe("synthetic-uneven")
+    places = product(range(1, recipe.subjects + 1), range(1, recipe.tasks + 1))
+    counts = Counter(target_expression(recipe, *place) for place in places)
+    assert list(counts) != list(COMMON_FIRST) and [name for name, _ in counts.most_common()] == list(COMMON_FIRST)
+    ordered = np.array([counts[name] for name in COMMON_FIRST])
+    assert ordered[0] / ordered[-1] == pytest.approx(20, rel=0.05)
+    np.testing.assert_allclose(ordered[:-1] / ordered[1:], 20 ** (1 / 7), rtol=0.1)
+    half = Counter(target_expression(recipe, s, t) for s in range(1, 42) for t in range(1, 9))
+    assert all(half[name] for name in COMMON_FIRST), "a quarter of the subjects shows every class"
+    even = named_recipe("synthetic")
+    assert [target_expression(even, 7, task) for task in range(1, 9)] == list(CLASSES)
 
 
 def test_the_threshold_decides_occurrence() -> None:

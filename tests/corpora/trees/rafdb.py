@@ -8,6 +8,7 @@ from pathlib import Path
 from faces import Faces
 
 TRAIN, TEST = 21, 14  # images: three and two of each class
+ATTRIBUTES = {"train_00001": (0, 2, 4), "train_00002": (1, 0, 2), "test_0001": (2, 1, 0)}  # gender, race, age
 OPTIONS: list[list[str]] = []
 
 
@@ -27,13 +28,22 @@ def number(name: str) -> int:
 
 
 def build(root: Path, faces: Faces) -> None:
-    """Write ``EmoLabel`` and ``Image/aligned.zip``: one label without image, one image without label, a blank line."""
+    """Write ``EmoLabel`` and ``Image/aligned.zip``: one label without image, one image without label, a blank line.
+
+    A few pictures have attributes, one of them of another shape.
+    """
     labels = [f"{name}.jpg {code(number(name))}\n" for name in names()]
     labels.insert(5, "\n")
     labels.append("test_3068.jpg 7\n")
     folder = root / "basic" / "EmoLabel"
     folder.mkdir(parents=True)
     (folder / "list_patition_label.txt").write_text("".join(labels))
+    folder = root / "basic" / "Annotation" / "manual"
+    folder.mkdir(parents=True)
+    points = "".join(f"{20 + i}.5\t{30 + i}\n" for i in range(5))
+    for name, codes in ATTRIBUTES.items():
+        (folder / f"{name}_manu_attri.txt").write_text(points + "".join(f"{code}\n" for code in codes))
+    (folder / "train_00003_manu_attri.txt").write_text(points + "0\n9\n1\n")
     images = root / "basic" / "Image"
     images.mkdir()
     with zipfile.ZipFile(images / "aligned.zip", "w") as archive:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fau.report.ranking import RECALL_GRID, average, rank
+from fau.ranking import RECALL_GRID, average, rank
 
 
 def naive(score, label):

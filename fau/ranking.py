@@ -1,11 +1,14 @@
 """Threshold-free scores of one run: ROC-AUC, average precision and the precision-recall curve.
 
-Scores of different trained models are not on one scale, so a row averages these over its runs and never pools scores.
+A run keeps them beside its counts, so that a report over many runs need not sort all scores again. Scores of different
+trained models are not on one scale, so a row averages these over its runs and never pools scores.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +34,32 @@ class Ranking:
     average_precision: Array
     precision: Array
 
+    def arrays(self) -> dict[str, Array]:
+        """Return what ``counts.npz`` keeps of them."""
+        return {name: getattr(self, name) for name in _NAMES}
+
+
+_NAMES = ("roc_auc", "average_precision", "precision")
+
+
+def kept_ranking(stored: Mapping[str, NDArray[Any]], labels: int) -> Ranking | None:
+    """Return the scores that a run keeps beside its counts; None where it is older than they are.
+
+    Args:
+        stored: Its ``counts.npz``.
+        labels: Number of its labels.
+
+    Raises:
+        ValueError: If they are of other labels, or at other recalls.
+    """
+    if not set(_NAMES) <= set(stored):
+        return None
+    ranking = Ranking(*(stored[name].astype(np.float64) for name in _NAMES))
+    shapes = [getattr(ranking, name).shape for name in _NAMES]
+    if shapes != [(labels,), (labels,), (labels, len(RECALL_GRID))]:
+        raise ValueError(f"ranking scores of shapes {shapes} for {labels} labels")
+    return ranking
+
 
 def rank(score: NDArray[np.floating], label: NDArray[np.integer], mask: NDArray[np.bool_]) -> Ranking:
     """Score every label of one run.
@@ -47,8 +76,7 @@ def rank(score: NDArray[np.floating], label: NDArray[np.integer], mask: NDArray[
 
 def average(rankings: list[Ranking]) -> Ranking:
     """Average over runs, leaving runs out in which a label has one class only."""
-    fields = ("roc_auc", "average_precision", "precision")
-    return Ranking(*(_nanmean(np.stack([getattr(r, field) for r in rankings])) for field in fields))
+    return Ranking(*(_nanmean(np.stack([getattr(r, name) for r in rankings])) for name in _NAMES))
 
 
 def _nanmean(values: Array) -> Array:
