@@ -82,6 +82,8 @@ def _by_content(settings: Any) -> Any:
             replaced[key] = f"sha256:{sha256(path_of(setting))}"
         elif isinstance(setting, str) and (Path(setting) / "run.json").is_file():
             replaced[key] = RunDirectory(Path(setting)).read().get("run_id", setting)
+        elif isinstance(setting, str) and (files := _files_of(setting)):
+            replaced[key] = {file.name: f"sha256:{sha256(file)}" for file in files}
     return replaced
 
 
@@ -90,6 +92,12 @@ def weight_files(settings: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in settings.items() if isinstance(settings, dict) else ():
         found |= weight_files(value)
-        if key in WEIGHT_KEYS and isinstance(value, str) and path_of(value).is_file():
-            found[str(path_of(value))] = sha256(path_of(value))
+        if key in WEIGHT_KEYS and isinstance(value, str):
+            files = [path_of(value)] if path_of(value).is_file() else _files_of(value)
+            found |= {str(file): sha256(file) for file in files}
     return found
+
+
+def _files_of(folder: str) -> list[Path]:
+    """Return the files of a folder of weights, as JAA-Net's authors save theirs."""
+    return sorted(Path(folder).glob("*.pth"))

@@ -24,3 +24,5 @@ def end_with_launcher() -> None:
     if os.getppid() != int(parent):  # it ended before the line above
         os._exit(1)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # of every thread that will be
+    # Workers of data loaders are ended by SIGTERM, and waited for: blocked in them too, this process could not end.
+    os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM}))

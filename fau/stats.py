@@ -301,7 +301,7 @@ def swap_test(system: ArrayLike, reference: ArrayLike, resamples: int = 9999, se
     hits = np.zeros(labels + 1)
     # Rounding must not turn a tie with the observed difference into a miss.
     bar = np.append(np.abs(observed), np.abs(macro_mean(observed))) - 1e-12
-    step = max(1, CHUNK // (6 * seeds * labels))
+    step = max(1, CHUNK // max(6 * seeds * labels, groups))
     random = None if exact else _random_swaps(resamples, groups, seed)
     for start in range(0, draws, step):
         size = min(step, draws - start)
@@ -326,8 +326,9 @@ def _random_swaps(number: int, groups: int, seed: int) -> NDArray[np.int8]:
     """Draw random swaps; the rows of a report share them."""
     generator = np.random.default_rng(seed)
     swaps = np.empty((number, groups), np.int8)
-    for start in range(0, number, 10_000):  # as int64 they would take eight times the memory
-        swaps[start : start + 10_000] = generator.integers(0, 2, swaps[start : start + 10_000].shape)
+    step = max(1, CHUNK // groups)  # as int64 all of them would take eight times the memory
+    for start in range(0, number, step):
+        swaps[start : start + step] = generator.integers(0, 2, swaps[start : start + step].shape)
     return swaps
 
 

@@ -20,7 +20,7 @@ def has_key() -> bool:
     hosts = (host,) if host and host not in PUBLIC_HOSTS else PUBLIC_HOSTS
     try:
         stored = netrc.netrc(_netrc_file())
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
         return False
     return any(stored.authenticators(host) is not None for host in hosts)
 
@@ -37,7 +37,7 @@ def setting(name: str) -> str | None:
     folder = os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read([Path(folder, "settings").expanduser(), Path("wandb", "settings")], encoding="utf-8")
+        parser.read([_at_home(f"{folder}/settings"), Path("wandb", "settings")], encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError):
         return None
     return parser.get("default", name, fallback=None)
@@ -50,5 +50,9 @@ def agents_run() -> str | None:
 
 def _netrc_file() -> Path:
     named = os.environ.get("NETRC")
-    standard = [Path("~/.netrc").expanduser(), Path("~/_netrc").expanduser()]
-    return Path(named).expanduser() if named else next((file for file in standard if file.exists()), standard[0])
+    standard = [_at_home("~/.netrc"), _at_home("~/_netrc")]
+    return _at_home(named) if named else next((file for file in standard if file.exists()), standard[0])
+
+
+def _at_home(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111  pathlib's raises where a user has no home

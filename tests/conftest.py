@@ -52,6 +52,8 @@ def _sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for key in [key for key in os.environ if key.startswith(_FOREIGN)]:
             patch.delenv(key)
+        for name in ("NO_PROXY", "no_proxy"):  # of servers of the tests' own
+            patch.setenv(name, "127.0.0.1,localhost")
         patch.setenv("WANDB_MODE", "offline")
         patch.setenv("WANDB_DATA_DIR", str(home / "wandb-data"))
         patch.setenv("WANDB_CACHE_DIR", str(home / "wandb-cache"))

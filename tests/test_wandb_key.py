@@ -52,6 +52,21 @@ def test_a_server_of_ones_own_has_a_key_of_its_own(
     assert not has_key()
 
 
+def test_what_cannot_be_read_is_no_key(
+    login: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_bytes(b"machine caf\xe9 login user password secret\n")
+    assert not has_key()
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("HOME", "NETRC", "WANDB_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)  # as in a container that runs as some number
+    assert resolve_mode("auto") == "offline"
+
+
 def test_the_clients_settings_file_counts(
     login: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

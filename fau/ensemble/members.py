@@ -112,7 +112,8 @@ def _check(place: tuple[int, int], group: list[Member]) -> None:
     first = group[0]
     for other in group[1:]:
         pair = f"'{first.run.path}' and '{other.run.path}'"
-        for what, key in (("crop sets", "crop_set"), ("protocols", "protocol"), ("numbers of folds", "folds")):
+        alike = (("crop sets", "crop_set"), ("protocols", "protocol"), ("numbers of folds", "folds"))
+        for what, key in (*alike, ("thresholds", "threshold")):
             values = [member.record.get(key) for member in (first, other)]
             shown = [value.get("id") if isinstance(value, dict) else value for value in values]
             if shown[0] != shown[1]:

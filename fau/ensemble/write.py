@@ -80,7 +80,12 @@ def _write(
     parts = [part for part in ("val", "test", "holdout") if all(member.has(part) for member in group)]
     if any(not np.array_equal(first.arrays["val/index"], m.arrays["val/index"]) for m in group if "val" in parts):
         parts.remove("val")  # members with other validation subjects have no common scores of them
-    arrays = {key: value for key, value in first.arrays.items() if key.split("/")[0] in ("labels", *parts)}
+    common = ("index", "group", "label", "mask")  # the rest, such as landmark errors, is a member's own
+    arrays = {
+        key: value
+        for key, value in first.arrays.items()
+        if key.split("/")[0] == "labels" or (key.split("/")[0] in parts and key.rpartition("/")[2] in common)
+    }
     metrics: dict[str, float] = {}
     counts: dict[str, NDArray[Any]] = {}
     for task, members_of in tasks.items():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import pickle
 import time
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -105,7 +107,11 @@ def check_bytes(checkpoint: Path) -> None:
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise pickle.UnpicklingError(str(error)) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a damaged listing points before the file; all else is the disk's
+            raise
         raise pickle.UnpicklingError(str(error)) from error
     if damaged is not None:
         raise pickle.UnpicklingError(f"the bytes of {damaged} have changed")

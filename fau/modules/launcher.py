@@ -41,6 +41,7 @@ class WatchedLauncher(_SubprocessScriptLauncher):
     def __init__(self, settings: _SubprocessScriptLauncher, lost: Callable[[], None]) -> None:
         super().__init__(settings.cluster_environment, settings.num_processes, settings.num_nodes)
         self._lost = lost
+        self._watcher = threading.Thread(target=self._watch, name="processes", daemon=True)
         self._stuck = threading.Event()  # the first process cannot go on, for a reason that it does not know
         self._ending = threading.Event()  # the first process ends for a reason that it knows, and says it
 
@@ -50,7 +51,7 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         if not self.cluster_environment.creates_processes_externally:
             os.environ[LAUNCHER] = str(os.getpid())
             self._call_children_scripts()
-            threading.Thread(target=self._watch, name="processes", daemon=True).start()
+            self._watcher.start()
         _set_num_threads_if_needed(self.num_processes)
         try:
             return function(*args, **kwargs)
@@ -60,6 +61,8 @@ class WatchedLauncher(_SubprocessScriptLauncher):
             elif isinstance(error, RuntimeError):  # such as a connection that its other end has closed
                 self._stuck.set()
                 time.sleep(_SEEN)  # whoever sees what happened says so, and ends this process too
+                if self._watcher.is_alive() and any(process.poll() for process in self.procs):
+                    self._watcher.join()  # however late it looks
             self._ending.set()
             raise
         except BaseException:

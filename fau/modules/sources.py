@@ -20,6 +20,8 @@ _ID = re.compile(r"[0-9a-f]{12}")
 # Readers of anybody's files, and drawn faces: groups of the same name are the same people only where crop sets have the
 # same name too.
 _ANYBODY = ("imagefolder", "synthetic", "table")
+# Readers that give the same people the same names.
+_SAME_NAMES = ({"bp4d", "disfa", "disfaplus", "jaanet", "megraphau"}, {"fer2013", "ferplus"})
 
 
 def source_run(path: Path) -> RunDirectory | None:
@@ -164,7 +166,10 @@ def check_groups(run: RunDirectory, data: FaceDataModule, setting: str) -> list[
     Raises:
         FauError: If one of them did.
     """
-    tested = {*data.split.groups.get("test", ()), *data.split.groups.get("holdout", ())}
+    parts = data.split.groups
+    tested = {*parts.get("test", ()), *parts.get("holdout", ())}
+    # A group that its owner divides is in several parts of `official`: this fold learns from it as well.
+    tested -= {*parts.get("train", ()), *(() if data.validation == "test" else parts.get("val", ()))}
     seen = set[Path]()
     source: RunDirectory | None = run
     while source is not None and source.path not in seen:
@@ -178,17 +183,25 @@ def check_groups(run: RunDirectory, data: FaceDataModule, setting: str) -> list[
                     f"the run '{source.path}' learned from {len(shared)} groups that fold {data.fold} tests; name its "
                     f"run of the same fold in {setting}"
                 )
-        started = record.get("started_from", {})
+        started = _weights_of(record) | record.get("started_from", {})
         before = next((started[key] for key in ("run", "stage1", "weights") if key in started), None)
         source = None if before is None else source_run(path_of(before))
-        if before is not None and source is None and "run" in started:
+        if before is not None and source is None and ("run" in started or not path_of(before).exists()):
             return [f"whom the run '{before}', where this one began, learned from is not known: it is gone"]
     return []
+
+
+def _weights_of(record: Mapping[str, Any]) -> dict[str, str]:
+    net = record["config"].get("model", {}).get("init_args", {}).get("net")
+    weights = (net.get("init_args") or {}).get("weights") if isinstance(net, dict) else None
+    return {"weights": weights} if isinstance(weights, str) else {}
 
 
 def _same_people(crop_set: Mapping[str, Any], data: FaceDataModule) -> bool:
     """Whether groups of the same name are the same people in a run's crop set and in this one."""
     info = data.cropset.info
     if crop_set.get("id") == data.cropset.id:
+        return True
+    if any({crop_set.get("corpus"), info.corpus} <= readers for readers in _SAME_NAMES):
         return True
     return crop_set.get("corpus") == info.corpus and (info.corpus not in _ANYBODY or crop_set["name"] == info.name)

@@ -78,7 +78,7 @@ def ccc_swap_test(system: Array, reference: Array, resamples: int = 9999, seed: 
     generator = np.random.default_rng(seed)
     hits = np.zeros(labels + 1)
     bar = np.abs(np.append(observed, macro_mean(observed))) - 1e-9  # sums in another order must not miss a tie
-    step = max(1, _CHUNK // (seeds * labels * width))
+    step = max(1, _CHUNK // max(seeds * labels * width, groups))
     for start in range(0, draws, step):
         size = min(step, draws - start)
         if exact:  # the last group stays: to swap all groups only turns the sign

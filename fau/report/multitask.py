@@ -147,7 +147,7 @@ def _sums(run: Run) -> tuple[tuple[Part, ...], tuple[str, ...], Array]:
     everyone = tuple(sorted({group for groups, _ in arrays for group in groups}))
     sums = np.zeros((len(everyone), parts[-1].columns.stop))
     for part, (groups, flat) in zip(parts, arrays, strict=True):
-        sums[[everyone.index(group) for group in groups], part.columns] = flat
+        sums[np.searchsorted(np.array(everyone), groups), part.columns] = flat
     return tuple(parts), everyone, sums
 
 

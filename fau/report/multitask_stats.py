@@ -116,7 +116,7 @@ def score_swap_test(
     exact = groups <= 60 and 2**groups <= EXACT_SWAPS
     draws = 2 ** (groups - 1) if exact else resamples
     generator, hits = np.random.default_rng(seed), 0
-    step = max(1, _CHUNK // (4 * seeds * width))
+    step = max(1, _CHUNK // max(4 * seeds * width, groups))
     for start in range(0, draws, step):
         size = min(step, draws - start)
         if exact:  # the last group stays: to swap all groups only turns the sign

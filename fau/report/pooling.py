@@ -70,7 +70,7 @@ def common(first: Pooled, second: Pooled) -> tuple[Array, Array] | None:
     if not groups or not seeds:
         return None
     own, other = (
-        one.sums[[one.seeds.index(seed) for seed in seeds]][:, [one.groups.index(group) for group in groups]]
+        one.sums[[one.seeds.index(seed) for seed in seeds]][:, np.searchsorted(np.array(one.groups), groups)]
         for one in (first, second)
     )
     return own, other

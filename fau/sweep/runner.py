@@ -228,7 +228,8 @@ class Runner:
 
     def _gives_up(self) -> bool:
         """Tell whether all trials fail wherever they are started, and say which slots are set aside."""
-        nowhere, remarks = self._streaks.set_aside([p.trial.row for p in self._queue], self._free)
+        rows = [p.trial.row for p in self._queue if not self._is_early(p)]  # who waits for others cannot go on for them
+        nowhere, remarks = self._streaks.set_aside(rows, self._free, len(self._queue))
         for remark in remarks:
             self._view.say(remark)
         return nowhere
@@ -247,7 +248,9 @@ class Runner:
 
     def _is_early(self, p: Progress) -> bool:
         """Tell whether a trial that starts from other runs would come before those that may train them have ended."""
-        return any(p.trial.follows(q.trial) for q in self._trials if q.state in ("waiting", "running"))
+        return p.trial.starts_from_runs and any(
+            p.trial.follows(q.trial) for q in self._trials if q.state in ("waiting", "running")
+        )
 
     def _start(self, client: Client, base: dict[str, str], p: Progress, slot: int) -> None:
         trial, options, record = p.trial, self._options, self._state.record_file(p.key)

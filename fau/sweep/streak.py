@@ -53,12 +53,13 @@ class Streaks:
         """Return the slot to start a trial of a row in: after enough failures, one in which that row has not failed."""
         return next((slot for slot in reversed(free) if self._streaks[slot].admits(row)), None)
 
-    def set_aside(self, rows: Sequence[str], free: Sequence[int]) -> tuple[bool, list[str]]:
+    def set_aside(self, rows: Sequence[str], free: Sequence[int], left: int) -> tuple[bool, list[str]]:
         """Find the slots that no trial may be started in.
 
         Args:
-            rows: The row of each waiting trial.
+            rows: The row of each waiting trial that waits for no other one.
             free: The free slots.
+            left: Number of all waiting trials.
 
         Returns:
             Whether that is all slots; and what is to be said, each thing once.
@@ -68,7 +69,7 @@ class Streaks:
             failed = sum(streak.count for streak in self._streaks)
             return True, [
                 f"no more trials are started: the last {failed} failed soon after their start; trials left: "
-                f"{len(rows)}; mend what stops them and give the same command again"
+                f"{left}; mend what stops them and give the same command again"
             ]
         remarks = []
         for slot in aside:

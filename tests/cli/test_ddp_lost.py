@@ -94,6 +94,8 @@ def connection_closed() -> None:
 
 
 FOREVER = "time.sleep(600)"
+FORKED = "import multiprocessing as m; w = m.get_context('fork').Process(target=time.sleep, args=(600,)); w.start();"
+FORKED += " w.terminate(); w.join()"
 
 
 @pytest.fixture
@@ -160,7 +162,12 @@ def test_a_group_that_is_told_to_end_ends_by_its_first_process(tmp_path: Path, m
     group._call_children_scripts()
     (other,) = pids(tmp_path, 1)
     blocked = int(Path(f"/proc/{other}/status").read_text().split("SigBlk:")[1].split()[0], 16)
-    assert blocked == sum(1 << (number - 1) for number in (signal.SIGINT, signal.SIGTERM))
+    wanted = sum(1 << (number - 1) for number in (signal.SIGINT, signal.SIGTERM))
+    assert blocked & wanted == wanted
+    group.procs[0].kill()
+    workers = Group(tmp_path, [FORKED])
+    workers._call_children_scripts()
+    assert workers.procs[0].wait(120) == 0  # its own workers can be told to end
     with pytest.raises(SIGTERMException):
         group.kill(signal.SIGTERM)
     assert group.procs[0].wait(120) == -signal.SIGKILL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
 from fau.labels import output_labels
 from fau.modules.detection import AUDetection
+from fau.modules.sources import check_groups
 from fau.nets.backbone import Backbone
 from fau.runs import RunDirectory, ledger
 
@@ -183,9 +185,37 @@ def test_who_is_tested_here_and_was_learned_from_there_is_refused(
     for about in ({"corpus": "bp4d"}, {"name": "drawn otherwise"}):
         other = _changed(first, tmp_path / "-".join(about), crop_set=there | about)
         assert not _started(other, tiny_cropset, "1,2", fold=2).record().get("warnings")
+    # A network's own weights are a start like any other.
+    config = {"model": {"init_args": {"net": {"init_args": {"weights": str(first.checkpoints / "best.ckpt")}}}}}
+    loaded = _changed(first, tmp_path / "loaded", groups=nobody, started_from={}, config=config)
+    with pytest.raises(FauError, match=f"{first.path.name}' {said}"):
+        _started(loaded, tiny_cropset, "1,2", fold=2)
     gone = _changed(first, tmp_path / "gone", groups=nobody, started_from={"run": str(tmp_path / "nowhere")})
     (warning,) = _started(gone, tiny_cropset, "1,2", fold=2).record()["warnings"]
     assert "nowhere', where this one began, learned from is not known" in warning
+
+
+def test_a_group_that_its_owner_divides_is_no_leak(source: Path, tiny_cropset: Path) -> None:
+    data = FaceDataModule(str(tiny_cropset), label_set="1,2", folds=3, fold=2, batch_size=32)
+    data.setup("fit")
+    with pytest.raises(FauError, match="groups that fold 2 tests"):
+        check_groups(_only(source), data, "model.start_from")
+    parts = data.split.groups
+    data.split = replace(data.split, groups=parts | {"train": (*parts["train"], *parts["test"])})
+    assert check_groups(_only(source), data, "model.start_from") == []
+
+
+@pytest.mark.parametrize("readers", [("bp4d", "jaanet"), ("disfa", "megraphau"), ("fer2013", "ferplus")])
+def test_other_readers_of_the_same_people_are_noticed(
+    readers: tuple[str, str], source: Path, tiny_cropset: Path, tmp_path: Path
+) -> None:
+    data = FaceDataModule(str(tiny_cropset), label_set="1,2", folds=3, fold=2, batch_size=32)
+    data.setup("fit")
+    data.cropset.info = replace(data.cropset.info, corpus=readers[0])
+    first = _only(source)
+    there = first.read()["crop_set"] | {"id": "0" * 16, "corpus": readers[1]}
+    with pytest.raises(FauError, match="groups that fold 2 tests"):
+        check_groups(RunDirectory(_changed(first, tmp_path / "run", crop_set=there)), data, "model.start_from")
 
 
 @pytest.mark.parametrize(

@@ -50,3 +50,8 @@ def test_a_weight_file_decides_by_its_content(setting: str, tmp_path: Path) -> N
     for file, content in ((first, b"1"), (moved, b"1"), (changed, b"2")):
         file.write_bytes(content)
     assert id_with(first) == id_with(moved) != id_with(changed)
+    for file in (first, moved, changed):  # the same in a folder, as JAA-Net's authors save theirs
+        (tmp_path / file.stem).mkdir()
+        file.rename(tmp_path / file.stem / "net.pth")
+    first, moved, changed = (tmp_path / name for name in ("a", "b", "c"))
+    assert id_with(first) == id_with(moved) != id_with(changed)

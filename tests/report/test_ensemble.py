@@ -102,9 +102,13 @@ def test_action_units_combine_too(tmp_path: Path) -> None:
     for run in runs:  # as training writes them
         kept = run.arrays("predictions.npz")
         assert "test/index" in kept and "test/group" in kept
+        of_its_own = {"test/jaa/landmark_error": np.ones(len(kept["test/index"]))}
+        np.savez(run.path / "predictions.npz", **kept, **of_its_own)
     group = members(runs)[1, 0]
     run = write_ensemble(group, "uniform", "both", tmp_path / "gla")
-    score = run.arrays("predictions.npz")["test/au/score"]
+    arrays = run.arrays("predictions.npz")
+    score = arrays["test/au/score"]
+    assert not any("landmark" in key for key in arrays)
     mean = (group[0].part("test", "score").astype(float) + group[1].part("test", "score").astype(float)) / 2
     np.testing.assert_allclose(score, mean, atol=1e-7)
     assert run.read()["metrics"]["test/f1_macro"] > 0
@@ -116,6 +120,7 @@ def test_action_units_combine_too(tmp_path: Path) -> None:
         ({"crop_set": {"id": "other", "name": "faces"}}, "other crop sets"),
         ({"protocol": "loso"}, "other protocols"),
         ({"folds": 5}, "other numbers of folds"),
+        ({"threshold": 0.25}, "other thresholds"),
         ({"classes": ("neutral", "anger", "happiness", "fear")}, "other labels"),
         ({"frames": 29}, "other samples or labels"),
         ({"name": "a", "experiment": "elsewhere"}, "2 runs named 'a'"),

@@ -45,6 +45,19 @@ def test_a_machine_on_which_all_fails_starts_no_more(place: Place, capsys: Any) 
     assert len(list(place.folder.glob("runs/fake/*/run.json"))) == 25
 
 
+def test_rows_that_wait_for_others_do_not_keep_a_sweep_that_fails_alive(place: Place, capsys: Any) -> None:
+    program = place.folder / "fau-train"
+    program.write_text(f"#!/bin/sh\nmkdir -p fails\n{FAIL}\n")
+    program.chmod(0o755)
+    for row, settings in (("first", "{}"), ("second", "{start_from: runs}")):
+        overlay = f"name: {row}\nmodel:\n  init_args: {settings}\n"
+        (place.folder / f"{row}.yaml").write_text(overlay)
+    parameters = {"config": ["first.yaml", "second.yaml"], "fold": [1, 2, 3, 4, 5]}
+    place.write(parameters, command=[str(program), "${args}"])
+    assert main([str(place.file), "--no-report", "--no-fork", "--threads", "1", "--jobs", "1"]) == 1
+    assert "no more trials are started" in capsys.readouterr().out
+
+
 def test_a_broken_row_does_not_stop_the_others(place: Place, capsys: Any) -> None:
     write(place, ["bad", "good"], 12)
     assert sweep(place, f'case "$D" in *bad*) {FAIL};; esac', "--jobs", "2") == 1
@@ -73,7 +86,7 @@ def test_slow_failures_and_successes_break_a_streak() -> None:
         streaks.add(0, "a", reason, seconds)
         streaks.add(0, "a", "no driver", 1.0)
         assert streaks.slot_for("a", [0]) == 0
-        assert streaks.set_aside(["a"], [0]) == (False, [])
+        assert streaks.set_aside(["a"], [0], 1) == (False, [])
 
 
 def test_enough_failures_leave_a_slot_to_other_rows() -> None:
@@ -81,8 +94,8 @@ def test_enough_failures_leave_a_slot_to_other_rows() -> None:
     for _ in range(ENOUGH):
         streaks.add(0, "a", "no driver", 1.0)
     assert (streaks.slot_for("a", [0]), streaks.slot_for("b", [0])) == (None, 0)
-    assert streaks.set_aside(["a", "b"], [0]) == (False, [])
-    assert streaks.set_aside([], [0]) == (False, [])
-    stop, (sentence,) = streaks.set_aside(["a"], [0])
+    assert streaks.set_aside(["a", "b"], [0], 2) == (False, [])
+    assert streaks.set_aside([], [0], 0) == (False, [])
+    stop, (sentence,) = streaks.set_aside(["a"], [0], 1)
     assert stop and "trials left: 1" in sentence
-    assert streaks.set_aside(["a"], []) == (False, []), "a trial still runs there"
+    assert streaks.set_aside(["a"], [], 1) == (False, []), "a trial still runs there"

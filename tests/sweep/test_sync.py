@@ -104,7 +104,8 @@ def test_what_is_no_log_is_named(content: bytes, said: str, tmp_path: Path) -> N
 # The plan ------------------------------------------------------------------------------------------------------------
 
 
-def test_plan_leaves_what_was_sent_and_what_is_trained(tmp_path: Path) -> None:
+def test_plan_leaves_what_was_sent_and_what_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync, "_SETTLED", 1e6)
     one, two, three = (write_run(tmp_path, name, parts) for name, parts in (("a", 2), ("b", 1), ("c", 1)))
     mark(one[0])
     two[0].write_bytes(b"")
