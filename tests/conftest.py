@@ -43,6 +43,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return usable_cores() + 1
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest file: files go to the processes whole, and the last one would end alone."""
+    items.sort(key=lambda item: item.path.name != "test_experiments.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep W&B offline and every cache inside the session's temporary folder."""
