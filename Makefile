@@ -34,7 +34,7 @@ test: $(READY) ## Run the quick tests (5 minutes on two cores)
 	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY) ## Run the others: real processes, DDP, browser (30 minutes on two cores)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Check style
 	$(BIN)/ruff format --check .
