@@ -14,6 +14,7 @@ help: ## Show this list
 setup: $(READY) ## Make the environment in .venv (the other targets do it by themselves)
 
 # The environment's interpreter is the one that makes it: uv is told the path and never fetches another.
+# compat puts this folder on the path: beside a clone named fau, setuptools' own finder would find the clone as fau.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: fau needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -21,7 +22,7 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "make: python3 -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; rm -rf .venv; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --config-setting editable_mode=compat --editable .
 	@touch $@
 
 sweep: $(READY) ## Run an ablation and report on it: make sweep [SWEEP=sweeps/gla_ablation.yaml]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.concordance import moment_scores
-from fau.report.affect_stats import ccc_difference, ccc_intervals, ccc_swap_test, rmse_intervals
+from fau.stats.ccc import ccc_difference, ccc_intervals, ccc_swap_test, rmse_intervals
 
 Array = NDArray[np.float64]
 SHAPES = {  # spread of subjects' means, of their biases, of frames' errors, of subjects' sizes

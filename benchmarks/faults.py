@@ -76,6 +76,7 @@ class Bench:
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.rng = folder, random.Random(seed)
         self.seconds: dict[bool, float] = {}
         self.trial_seconds: dict[bool, float] = {}

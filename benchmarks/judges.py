@@ -32,7 +32,7 @@ from fau.labels import LABEL_SETS, au_label
 from fau.synthetic.expressions import intensities, sample_recipe
 from fau.synthetic.identity import Identity, make_identity
 from fau.synthetic.occluders import KINDS
-from fau.synthetic.render import render, use_one_thread
+from fau.synthetic.render import render
 from fau.synthetic.view import sample_view
 
 HELD_OUT = 990_001  # first entropy word of the judged subjects
@@ -188,7 +188,7 @@ class ExpressionNet:
 def judge_subjects(job: tuple[list[int], int, str, str, tuple[str, ...]]) -> list[dict[str, Any]]:
     """Draw and judge all pictures of some subjects; the unit of work of a process."""
     subjects, entropy, landmarker_path, fer_path, conditions = job
-    use_one_thread()
+    cv2.setNumThreads(1)  # each process has a core to itself
     landmarker = Landmarker(landmarker_path)
     network = ExpressionNet(fer_path) if fer_path else None
     rows: list[dict[str, Any]] = []

@@ -110,6 +110,12 @@ def label_set(name: str) -> tuple[int, ...]:
         )
     parts = _parts(name)
     if not parts or not all(part.isdecimal() and int(part) in AU_NAMES for part in parts):
+        if parts and all(part.isdecimal() for part in parts):
+            unknown = ", ".join(part for part in parts if int(part) not in AU_NAMES)
+            raise FauError(
+                f"label set '{name}' is unknown: there is no action unit {unknown}; "
+                f"there are {', '.join(map(str, AU_NAMES))}"
+            )
         known = ", ".join([*LABEL_SETS, *EXPRESSION_SETS, "va"])
         raise FauError(
             f"label set '{name}' is unknown; choose one of {known}, or give action units such as 1,2,12 or expressions "

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+NO_CLASS = -1  # the class of a sample that has none
+
 
 @dataclass(frozen=True)
 class MaskedSum:
@@ -74,32 +76,29 @@ def masked_bce(
 
 
 def masked_cross_entropy(
-    logits: Tensor, target: Tensor, missing: int = -1, class_weight: Tensor | None = None, smoothing: float = 0.0
+    logits: Tensor, target: Tensor, class_weight: Tensor | None = None, smoothing: float = 0.0
 ) -> MaskedSum:
     """Cross-entropy of the coded samples of a single-label task, computed in float32 at least.
 
     Args:
         logits: (B, K), before the softmax.
-        target: (B,) int64, a class or ``missing``.
-        missing: The target of a sample that is not coded.
+        target: (B,) int64, a class, or -1 where not coded.
         class_weight: (K,) factors of the classes. ``count`` is then the sum of the coded samples' factors, as torch's
             own mean divides.
         smoothing: Share of the target that is spread evenly over all classes, 0..1.
     """
-    coded = target != missing
+    coded = target != NO_CLASS
     logits = torch.where(coded.unsqueeze(1), _full_precision(logits), 0.0)
     weight = None if class_weight is None else class_weight.to(logits)
     total = functional.cross_entropy(
-        logits, target, weight, ignore_index=missing, reduction="sum", label_smoothing=smoothing
+        logits, target, weight, ignore_index=NO_CLASS, reduction="sum", label_smoothing=smoothing
     )
     if weight is None:
         return MaskedSum(total, coded.sum().to(total.dtype))
     return MaskedSum(total, torch.where(coded, weight[target.clamp(min=0)], 0.0).sum())
 
 
-def masked_focal(
-    logits: Tensor, target: Tensor, gamma: float, missing: int = -1, class_weight: Tensor | None = None
-) -> MaskedSum:
+def masked_focal(logits: Tensor, target: Tensor, gamma: float, class_weight: Tensor | None = None) -> MaskedSum:
     """Focal loss of the coded samples of a single-label task, computed in float32 at least.
 
     -w (1 - p)^gamma log p, p the probability of the sample's class: the softmax form of Lin et al. ("Focal Loss for
@@ -108,12 +107,11 @@ def masked_focal(
 
     Args:
         logits: (B, K), before the softmax.
-        target: (B,) int64, a class or ``missing``.
+        target: (B,) int64, a class, or -1 where not coded.
         gamma: 0 or more; 2 is the paper's.
-        missing: The target of a sample that is not coded.
         class_weight: (K,) factors of the classes, the paper's alpha.
     """
-    coded = target != missing
+    coded = target != NO_CLASS
     logits = torch.where(coded.unsqueeze(1), _full_precision(logits), 0.0)
     place = target.clamp(min=0)
     log_p = logits.log_softmax(dim=1).gather(1, place.unsqueeze(1)).squeeze(1)
@@ -232,7 +230,7 @@ def edge_cross_entropy(logits: Tensor, target: Tensor, mask: Tensor) -> MaskedSu
     label = torch.where(mask, target, 0).long()
     pair = 2 * label.unsqueeze(2) + label.unsqueeze(1)
     coded = mask.unsqueeze(2) & mask.unsqueeze(1)
-    return masked_cross_entropy(logits.flatten(0, 1), torch.where(coded, pair, -1).flatten())
+    return masked_cross_entropy(logits.flatten(0, 1), torch.where(coded, pair, NO_CLASS).flatten())
 
 
 def weighted_dice(

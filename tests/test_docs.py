@@ -13,7 +13,7 @@ import pytest
 
 import fau.cli
 from fau.cli import bench, data, ensemble, explain, report, sweep
-from fau.cli.train import parse
+from fau.cli.train_parser import parse
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -57,7 +57,7 @@ def unmanned(request: pytest.FixtureRequest) -> Iterator[None]:
         for found in pkgutil.iter_modules(fau.cli.__path__, "fau.cli."):
             module = importlib.import_module(found.name)
             if hasattr(module, "guarded"):
-                patch.setattr(module, "guarded", lambda *_: 0)
+                patch.setattr(module, "guarded", lambda *_, **__: 0)
         patch.chdir(REPOSITORY)
         yield
 

@@ -16,7 +16,7 @@ import torch
 from jsonargparse import Namespace
 
 from fau.cli.train import main as train
-from fau.cli.train import parse
+from fau.cli.train_parser import parse
 from fau.data.protocols import protocol
 from fau.labels import output_labels
 from fau.runs import ledger

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fau.cli.train import parse
+from fau.cli.train_parser import parse
 from fau.corpora.registry import corpora
 
 REPOSITORY = Path(__file__).parents[1]

@@ -14,9 +14,10 @@ from fau.synthetic.sequences import make_person, make_sequence
 
 GROUPS = 6
 _DRAWN = 64  # px at which faces are drawn for their landmarks; these are scaled to the crops then
+_SEED = 0
 
 
-def write_noise(folder: Path, label_set: str, size: int, seed: int = 0) -> Path:
+def write_noise(folder: Path, label_set: str, size: int) -> Path:
     """Write a crop set of random pixels: the time that a network takes does not depend on what is in the pictures.
 
     Each group shows each class of the label set, and each action unit present and absent.
@@ -25,19 +26,18 @@ def write_noise(folder: Path, label_set: str, size: int, seed: int = 0) -> Path:
         folder: Where; it must not exist.
         label_set: What will be trained on it.
         size: Height and width of the crops in pixels.
-        seed: Seed of the noise.
 
     Returns:
         ``folder``.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_SEED)
     aus = tuple(AU_NAMES)
     expressions = next((part for part in label_set.split("+") if is_expression_set(part.strip())), None)
     classes = list(EXPRESSIONS) if expressions is None else list(expression_set(expressions.strip()))
     faces = Recipe("noise", subjects=1, tasks=1, frames=8, size=_DRAWN)
     points = draw_sequence(faces, make_sequence(faces, make_person(faces, 0), 0, 0)).landmarks
     points = ((points + 0.5) * size / _DRAWN - 0.5).astype(np.float32)  # a pixel's centre is at a whole number
-    info = CropSetInfo(corpus="noise", name="noise", recipe={"seed": seed}, size=size, aus=aus)
+    info = CropSetInfo(corpus="noise", name="noise", recipe={"seed": _SEED}, size=size, aus=aus)
     with CropSetWriter(folder, info) as writer:
         for group in range(GROUPS):
             rows = []

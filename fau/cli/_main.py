@@ -29,13 +29,14 @@ _WAYS_OUT = {
 } | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change the permissions, or name another path")
 
 
-def guarded(program: str, body: Callable[[], int], again: str = "the same command") -> int:
+def guarded(program: str, body: Callable[[], int], again: str = "the same command", resumes: bool = True) -> int:
     """Run the body of a program and turn what users can mend into one sentence on stderr.
 
     Args:
         program: Name to print before the sentence.
         body: The program; returns its exit status.
         again: What goes on where this call was interrupted.
+        resumes: Whether it does, or begins anew.
 
     Returns:
         The body's status, 2 after a ``FauError`` or a full disk, 130 after Ctrl-C.
@@ -51,7 +52,7 @@ def guarded(program: str, body: Callable[[], int], again: str = "the same comman
         print(f"{program}: error: {_plain(str(error))}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
-        print(f"{program}: interrupted; {again} goes on from here", file=sys.stderr)
+        print(f"{program}: interrupted; {again} {'goes on from here' if resumes else 'begins anew'}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except SystemExit as error:
         if error.code == EXIT_TERMINATED:

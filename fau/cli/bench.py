@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options, rest = _parser().parse_known_args(arguments)
     command = " ".join([PROGRAM, *arguments])
     with plain_warnings(PROGRAM):
-        return guarded(PROGRAM, lambda: _bench(options, rest, command))
+        return guarded(PROGRAM, lambda: _bench(options, rest, command), resumes=False)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,7 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _bench(options: argparse.Namespace, rest: list[str], command: str) -> int:
+def _models(options: argparse.Namespace, rest: list[str]) -> tuple[dict[str, list[str]], dict[str, Path]]:
+    """Return the arguments that build each model, and the file of each.
+
+    Raises:
+        FauError: If an option is out of its range, or does not go with another.
+    """
     for name in ("batch", "rounds"):
         if getattr(options, name) < 1:
             raise FauError(f"--{name} is {getattr(options, name)}; give 1 or more")
@@ -94,7 +99,12 @@ def _bench(options: argparse.Namespace, rest: list[str], command: str) -> int:
         raise FauError("--keep is for runs as they are; leave out --size and flags of fau-train")
     if options.size is not None:
         flags = [*flags, f"--model.net.input_size={options.size}"]
-    models = {name: [*_configurations(file), *flags] for name, file in _names(files).items()} if files else {"": flags}
+    named = _names(files)
+    return {name: [*_configurations(file), *flags] for name, file in named.items()} or {"": flags}, named
+
+
+def _bench(options: argparse.Namespace, rest: list[str], command: str) -> int:
+    models, files = _models(options, rest)
 
     import torch  # late, so that --help and a wrong path answer at once
     from rich.console import Console
@@ -133,7 +143,7 @@ def _bench(options: argparse.Namespace, rest: list[str], command: str) -> int:
     written = {options.json: as_json(costs, conditions), options.csv: as_csv(costs, conditions["device"])}
     written[options.markdown] = as_markdown(table, conditions)
     if options.keep:
-        written |= as_kept(costs, conditions, {name: file.parent for name, file in _names(files).items()})
+        written |= as_kept(costs, conditions, {name: file.parent for name, file in files.items()})
     for file, text in written.items():
         if file is not None:
             write_atomically(file, text.encode())
@@ -210,7 +220,7 @@ def _subject(name: str, args: list[str], device: Any, options: argparse.Namespac
     from fau.bench.measure import LATENCY
     from fau.bench.subject import ALIASES, PRECISIONS, Subject
     from fau.cli.parse_errors import our_error
-    from fau.cli.train import parse
+    from fau.cli.train_parser import parse
     from fau.data.datamodule import FaceDataModule
     from fau.hardware import default_precision
 

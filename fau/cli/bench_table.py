@@ -11,7 +11,7 @@ from typing import Any
 
 from fau.bench.measure import Cost, Spread
 from fau.report.costs import FILE, FORMAT
-from fau.report.tables import Table
+from fau.report.tables.table import Table
 from fau.report.text import markdown_table
 
 

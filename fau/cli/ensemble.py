@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 2 after a wrong input, which is said in one sentence.
     """
     arguments = _parser().parse_args(argv)
-    return guarded(PROGRAM, lambda: _ensemble(arguments))
+    return guarded(PROGRAM, lambda: _ensemble(arguments), resumes=False)
 
 
 def _parser() -> argparse.ArgumentParser:

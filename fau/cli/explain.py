@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     with plain_warnings(PROGRAM):
-        return guarded(PROGRAM, lambda: _explain(arguments))
+        return guarded(PROGRAM, lambda: _explain(arguments), resumes=False)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -168,7 +168,7 @@ def _of_cropset(
 def _build(run: RunDirectory) -> tuple[FaceModule, FaceDataModule]:
     """Build a run's module, with weights yet to come, and its data module, from the run's own configuration."""
     from fau.cli.parse_errors import our_error
-    from fau.cli.train import parse
+    from fau.cli.train_parser import parse
     from fau.data.datamodule import FaceDataModule
 
     file = run.path / "config.yaml"

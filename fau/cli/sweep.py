@@ -6,9 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fau.cli import sweep_slurm, sweep_status, sweep_sync
 from fau.cli._main import guarded
+
+if TYPE_CHECKING:
+    from fau.sweep.resources import Slots
 
 PROGRAM = "fau-sweep"
 
@@ -93,25 +97,16 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
         rerun = state.begin_rerun() if arguments.rerun else begun
         options = Options(arguments.runs, rerun, arguments.retries, gpus, not arguments.no_fork)
         trials = survey(sweep, state, rerun)
-        found = sum(p.found for p in trials)
-        side = f"{len(slots)} at a time" if len(slots) > 1 else "one at a time"
-        where = (
-            f"{options.gpus} GPU each" if options.gpus else f"{slots.threads} CPU thread{'s'[: slots.threads > 1]} each"
-        )
-        console.print(
-            f"sweep {sweep.name}: {len(trials)} trials, {found} done before; {side}, {where}",
-            markup=False,
-            soft_wrap=True,
-        )
+        found = sum(trial.found for trial in trials)
+        lines = [f"sweep {sweep.name}: {len(trials)} trials, {found} done before; {_places(slots)}", *slots.notes]
         if begun is not None:
-            console.print(
+            lines.insert(
+                1,
                 f"the rerun of {begun[:16]} UTC goes on until every trial is trained again; to give it up, remove "
                 f"'{shown_path(state.rerun_file.absolute())}'",
-                markup=False,
-                soft_wrap=True,
             )
-        for note in slots.notes:
-            console.print(note, markup=False, soft_wrap=True)
+        for line in lines:
+            console.print(line, markup=False, soft_wrap=True)
         with view(console, len(slots)) as shown:
             outcome = Runner(state, trials, slots, options, shown).run()
         if rerun is not None and outcome.exit_code == 0:
@@ -120,6 +115,13 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
         return end(outcome, console)
     status = end(outcome, console)
     return max(status, report(outcome, reference, arguments.report, console, arguments.ensemble))
+
+
+def _places(slots: Slots) -> str:
+    """Say how many trials run at a time, and on what."""
+    side = f"{len(slots)} at a time" if len(slots) > 1 else "one at a time"
+    gpus = len(slots.gpus[0])
+    return f"{side}, {gpus} GPU each" if gpus else f"{side}, {slots.threads} CPU thread{'s'[: slots.threads > 1]} each"
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Send the W&B runs that were logged offline to W&B's server, by `wandb sync`. What was sent is "
-        "not sent again, what is being trained is left for later, and a run that is broken is listed at the end. "
+        "not sent again, what is being trained or sent is left, and a run that is broken is listed at the end. "
         "After Ctrl-C or a lost connection, give the same command again.",
         epilog="For a sweep file, what followed -- when the sweep was started must follow here too.",
     )
@@ -55,12 +55,13 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
     # Imported late, so that --help is quick.
     from rich.console import Console
 
-    from fau.sweep.sync import plan, send, sending
-    from fau.wandb_key import has_key
+    from fau.sweep.sync import Outcome, send
+    from fau.sweep.sync_plan import plan
+    from fau.tracking.settings import has_key
 
     if arguments.jobs < 1:
         raise FauError(f"--jobs {arguments.jobs} is too small; give 1 or more")
-    folder, runs = _runs(arguments, extra)
+    runs = _runs(arguments, extra)
     console = Console(highlight=False)
 
     def say(line: str) -> None:
@@ -74,30 +75,31 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
         if value
         for word in (flag, value)
     ]
-    with sending(folder) as lock:
-        found = plan(runs)
-        say(f"{found.logs + len(found.broken):,} to send, {found.sent:,} sent before")
-        for path in found.training:
-            say(f"{path}: is being trained; sync again once it has ended")
-        failed = dict(found.broken)
-        if arguments.dry_run:
-            for run in found.waiting:
-                say("\n".join(str(log.parent) for log in run))
-        elif found.waiting:
-            with _progress(console, found.logs) as told:
-                failed |= send(found, lock, arguments.jobs, options, told, say)
+    found = plan(runs)
+    say(f"{found.logs + len(found.broken):,} to send, {found.sent:,} sent before")
+    for path, reason in found.later.items():
+        say(f"{path}: {reason}")
+    outcome = Outcome()
+    if arguments.dry_run:
+        for run in found.waiting:
+            say("\n".join(str(log.parent) for log in run))
+    elif found.waiting:
+        with _progress(console, found.logs) as told:
+            outcome = send(found, arguments.jobs, options, told, say)
+    failed = found.broken | outcome.failed
     for log, reason in list(failed.items())[:_LISTED]:
         say(f"{log.parent}: {reason}")
     if len(failed) > _LISTED:
         say(f"... and {len(failed) - _LISTED:,} more")
     if not arguments.dry_run:
-        sent = found.logs + len(found.broken) - len(failed)
-        say(f"{sent:,} sent" + (f", {len(failed):,} could not be sent" if failed else ""))
+        if elsewhere := found.logs - outcome.sent - len(outcome.failed):
+            say(f"{elsewhere:,} taken up by another call meanwhile")
+        say(f"{outcome.sent:,} sent" + (f", {len(failed):,} could not be sent" if failed else ""))
     return 1 if failed else 0
 
 
-def _runs(arguments: argparse.Namespace, extra: Sequence[str]) -> tuple[Path, list[RunDirectory]]:
-    """Return the folder that holds the runs, and the runs: those of a folder, or of the trials of a sweep file."""
+def _runs(arguments: argparse.Namespace, extra: Sequence[str]) -> list[RunDirectory]:
+    """Return the runs of a folder, or of the trials of a sweep file."""
     from fau.runs import RunDirectory, ledger
     from fau.sweep import spec
     from fau.sweep.state import SweepState, trial_key
@@ -107,8 +109,7 @@ def _runs(arguments: argparse.Namespace, extra: Sequence[str]) -> tuple[Path, li
         if extra or (what is not None and arguments.runs is not None):
             given = "what follows --" if extra else "--runs"
             raise FauError(f"{given} belongs to a sweep file; leave it out, or name the file")
-        folder = what or arguments.runs or Path("runs")
-        return folder, ledger(folder)
+        return ledger(what or arguments.runs or Path("runs"))
     folder = arguments.runs or Path("runs")
     if not folder.is_dir():
         raise FauError(f"'{folder}' is not a folder; name the folder of the sweep's runs by --runs")
@@ -116,7 +117,7 @@ def _runs(arguments: argparse.Namespace, extra: Sequence[str]) -> tuple[Path, li
     journal = state.journal()
     keys = [trial_key(trial) for trial in spec.load(what, extra, state.arguments).trials]
     paths = [state.last_run(key, journal.get(key)) for key in keys]
-    return folder, [RunDirectory(path) for path in dict.fromkeys(paths) if path is not None]
+    return [RunDirectory(path) for path in dict.fromkeys(paths) if path is not None]
 
 
 @contextmanager

@@ -30,14 +30,14 @@ def find_folders(tree: Tree, wanted: Collection[str], depth: int = 4, skip: Coll
     return found
 
 
-def find_files(tree: Tree, wanted: Collection[str], depth: int = 4, skip: Collection[str] = ()) -> list[str]:
+def find_files(tree: Tree, wanted: Collection[str], skip: Collection[str] = ()) -> list[str]:
     """Return the files of some names, as ``find_folders`` does folders.
 
     Raises:
         FauError: If a folder may not be read.
     """
     return [
-        join(folder, name) for folder, _, files in levels(tree, depth, skip) for name in files if name.lower() in wanted
+        join(folder, name) for folder, _, files in levels(tree, skip=skip) for name in files if name.lower() in wanted
     ]
 
 

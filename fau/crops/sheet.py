@@ -133,9 +133,9 @@ def caption(crop: Picture, text: str) -> Picture:
     return out
 
 
-def grid(crops: Sequence[Picture], columns: int, paper: int = _PAPER) -> Picture:
+def grid(crops: Sequence[Picture], columns: int) -> Picture:
     """Return pictures of one size row by row; the last row is filled with grey."""
-    filled = [*crops, *[np.full_like(crops[0], paper)] * (-len(crops) % columns)]
+    filled = [*crops, *[np.full_like(crops[0], _PAPER)] * (-len(crops) % columns)]
     rows = [np.hstack(filled[i : i + columns]) for i in range(0, len(filled), columns)]
     return np.vstack(rows)
 

@@ -135,6 +135,11 @@ class FaceDataModule(LightningDataModule):
         """The crop set; opened, and a synthetic one drawn, when first asked for."""
         if self._cropset is None:
             path = default_cropset(self.crop_set) if self.crop_set in RECIPES else Path(self.crop_set)
+            if len(path.parts) == 1 and not path.exists():  # a name rather than a path
+                raise FauError(
+                    f"crop set '{path}' does not exist; give the folder that holds its cropset.json, or one of "
+                    f"{', '.join(RECIPES)}"
+                )
             self._cropset = CropSet.open(path)
         return self._cropset
 

@@ -30,6 +30,11 @@ def check_landmarks(cropset: CropSet, wanted: str) -> None:
     """
     possible = {"478": ("none", "478", "68", "49"), "68": ("none", "68", "49"), "49": ("none", "49")}
     stored = cropset.info.landmark_set
+    if stored == "none" and wanted != "none":
+        raise FauError(
+            f"crop set '{cropset.info.name}' has no landmarks, so data.landmarks cannot be {wanted}; prepare the "
+            "corpus with --landmarks mediapipe, or train a network that needs none"
+        )
     if wanted not in possible.get(stored, ("none",)):
         raise FauError(
             f"crop set '{cropset.info.name}' stores landmark set '{stored}', from which '{wanted}' cannot be made; "

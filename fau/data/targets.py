@@ -174,7 +174,7 @@ def _one_hot(cropset: CropSet, expression: NDArray[np.int64], label_set_name: st
     if not present.any():
         raise FauError(
             f"crop set '{name}' has no expressions, which label set '{label_set_name}' asks for; "
-            "choose a label set of action units"
+            "choose a label set of action units, or prepare it with expressions (--task, where its corpus has tasks)"
         )
     if lacking := [label for label, shown in zip(classes, present.max(0), strict=True) if not shown]:
         has = ",".join(label for label in classes if label not in lacking)

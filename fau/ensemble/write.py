@@ -74,12 +74,42 @@ def write_ensemble(group: Sequence[Member], rule: str, name: str, experiment: Pa
 def _write(
     group: Sequence[Member], rule: str, name: str, experiment: Path, weights: Mapping[str, Array]
 ) -> RunDirectory:
-    first = group[0]
-    tasks = {member.task: [other.tasks[place] for other in group] for place, member in enumerate(first.tasks)}
-    several = len(tasks) > 1
+    names, ids = ([str(member.record[key]) for member in group] for key in ("name", "run_id"))
+    # What belongs to the fold apart from what makes the row, so that a report sees one configuration.
+    deciding = {"ensemble": rule, "members": names, "name": name, "fold": {"number": group[0].place, "runs": ids}}
+    run = RunDirectory(experiment / run_id(deciding))
+    parts = _common_parts(group)
+    arrays, counts, metrics = _scored(group, parts, weights)
+    record = _record(group) | {
+        "experiment": experiment.name,
+        "name": name,
+        "run_id": run.path.name,
+        "deciding": deciding,
+        "members": names,
+        "ensemble": {"rule": rule, "weights": {task: rows.tolist() for task, rows in weights.items()}},
+        "metrics": metrics,
+    }
+    with run.locked():
+        run.write_arrays("predictions.npz", arrays)
+        run.write_arrays("counts.npz", counts)
+        run.write(record)
+    return run
+
+
+def _common_parts(group: Sequence[Member]) -> list[str]:
+    """Return the parts that all members scored, on the same samples."""
     parts = [part for part in ("val", "test", "holdout") if all(member.has(part) for member in group)]
-    if any(not np.array_equal(first.arrays["val/index"], m.arrays["val/index"]) for m in group if "val" in parts):
+    index = "val/index"
+    if "val" in parts and any(not np.array_equal(group[0].arrays[index], m.arrays[index]) for m in group):
         parts.remove("val")  # members with other validation subjects have no common scores of them
+    return parts
+
+
+def _scored(
+    group: Sequence[Member], parts: Sequence[str], weights: Mapping[str, Array]
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]], dict[str, float]]:
+    """Return the ensemble's predictions, its counts on the test fold, and its metrics."""
+    first = group[0]
     common = ("index", "group", "label", "mask")  # the rest, such as landmark errors, is a member's own
     arrays = {
         key: value
@@ -88,8 +118,9 @@ def _write(
     }
     metrics: dict[str, float] = {}
     counts: dict[str, NDArray[Any]] = {}
+    tasks = {member.task: [other.tasks[place] for other in group] for place, member in enumerate(first.tasks)}
     for task, members_of in tasks.items():
-        prefix = f"{task}/" if several else ""
+        prefix = f"{task}/" if len(tasks) > 1 else ""
         for part in parts:
             score = combine(members_of, weights[task], part)
             arrays[f"{part}/{task}/score"] = score
@@ -97,26 +128,22 @@ def _write(
             metrics |= {f"{part}/{prefix}{key}": value for key, value in found.items() if np.isfinite(value)}
             if part == "test":
                 counts |= {f"{prefix}{key}": value for key, value in score_counts(members_of[0], score).items()}
-    if several:
+    if len(tasks) > 1:
         for part in parts:
             values = [metrics.get(f"{part}/{task}/{HEADLINES[task]}", np.nan) for task in tasks]
             metrics |= {f"{part}/mtl_score": float(np.sum(values))} if np.isfinite(values).all() else {}
-    names, ids = ([str(member.record[key]) for member in group] for key in ("name", "run_id"))
-    # What belongs to the fold apart from what makes the row, so that a report sees one configuration.
-    deciding = {"ensemble": rule, "members": names, "name": name, "fold": {"number": first.place, "runs": ids}}
-    versions = {str(member.record.get("code_version")) for member in group}
-    run = RunDirectory(experiment / run_id(deciding))
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return arrays, counts, metrics
+
+
+def _record(group: Sequence[Member]) -> dict[str, Any]:
+    """Return what the record of an ensemble has of its members' records, and what a run that trained would have."""
+    first = group[0].record
     kept = ("fold", "seed", "folds", "crop_set", "label_set", "labels", "protocol", "validation", "selection", "task")
-    more = ("monitor", "threshold", "published", "groups", "sizes")
-    record = {key: first.record.get(key) for key in (*kept, *more)} | {
-        "experiment": experiment.name,
-        "name": name,
-        "run_id": run_id(deciding),
-        "deciding": deciding,
+    more = ("monitor", "threshold", "published", "groups", "sizes", "hardware", "threads")
+    versions = {str(member.record.get("code_version")) for member in group}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {key: first.get(key) for key in (*kept, *more)} | {
         "config": {},
-        "members": names,
-        "ensemble": {"rule": rule, "weights": {task: rows.tolist() for task, rows in weights.items()}},
         "parameters": _sum(member.record.get("parameters") for member in group),
         "allow_upsample": any(member.record.get("allow_upsample") for member in group),
         "warnings": [],
@@ -126,18 +153,10 @@ def _write(
         "wall_s": 0.0,
         "images_per_s": None,
         "code_version": versions.pop() if len(versions) == 1 else code_version(),
-        "hardware": first.record.get("hardware"),
-        "threads": first.record.get("threads"),
-        "metrics": metrics,
         "error": None,
         "epochs": 0,
         "best_epoch": 0,
     }
-    with run.locked():
-        run.write_arrays("predictions.npz", arrays)
-        run.write_arrays("counts.npz", counts)
-        run.write(record)
-    return run
 
 
 def _weights(group: Sequence[Member], rule: str) -> dict[str, Array]:

@@ -76,7 +76,7 @@ class Pool:
         return Faces(self.cropset.crops(rows), points, self.cropset.info.landmark_set, groups, list(some["id"]))
 
 
-def batches(module: FaceModule, faces: Faces, chunk: int = CHUNK) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
+def batches(module: FaceModule, faces: Faces) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
     """Yield what a module's network takes: images (B, 3, S, S), and landmarks, NaN = not known, where it wants them.
 
     Raises:
@@ -84,10 +84,10 @@ def batches(module: FaceModule, faces: Faces, chunk: int = CHUNK) -> Iterator[tu
     """
     wanted = module.net.landmarks
     points = None if wanted is None else faces.landmarks(wanted)
-    for start in range(0, len(faces), chunk):
-        batch: Batch = {"image": torch.from_numpy(faces.crops[start : start + chunk]).to(module.device)}
+    for start in range(0, len(faces), CHUNK):
+        batch: Batch = {"image": torch.from_numpy(faces.crops[start : start + CHUNK]).to(module.device)}
         if points is not None:
-            batch["landmarks"] = torch.from_numpy(points[start : start + chunk]).to(module.device)
+            batch["landmarks"] = torch.from_numpy(points[start : start + CHUNK]).to(module.device)
         more = () if points is None else (module.landmarks(batch),)
         yield module.transform(batch["image"]), more
 

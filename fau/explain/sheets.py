@@ -19,6 +19,7 @@ from fau.labels import AU_NAMES, au_label
 from fau.modules.base import FaceModule
 
 WRONG: Final = 2  # wrong faces beside the surest, in a line of maps
+_HEAD_FACES: Final = 6
 _FACES: Final = {
     "surest": "Faces that show the label and were given the highest scores. One a subject first.",
     "unsure": "Faces whose score is nearest to being decided otherwise.",
@@ -110,11 +111,9 @@ def map_sheet(
     return Drawing(method, "maps", METHODS[method], caption, picture)
 
 
-def head_sheet(
-    module: FaceModule, pool: Pool, scored: Scored, wanted: Sequence[int], number: int = 6
-) -> Drawing | None:
+def head_sheet(module: FaceModule, pool: Pool, scored: Scored, wanted: Sequence[int]) -> Drawing | None:
     """Draw a face a line: the attention of each head of the last block."""
-    rows = list(dict.fromkeys(row for label in wanted for row in scored.pick("surest", label, 1)))[:number]
+    rows = list(dict.fromkeys(row for label in wanted for row in scored.pick("surest", label, 1)))[:_HEAD_FACES]
     if not rows:
         return None
     return heads_of(module, pool.take(rows))

@@ -156,13 +156,14 @@ class EpochLog(Callback):
         began: When training began, in the time of ``time.monotonic``; earlier for a resumed run, by what it had taken.
 
     Attributes:
+        began: As given.
         images_per_s: Training images a second of this process group, the median over epochs, validation apart; None
             before the first epoch ended.
     """
 
     def __init__(self, run: RunDirectory, began: float) -> None:
         self._run = run
-        self._began = began
+        self.began = began
         self._rates: list[float] = []
 
     @property
@@ -194,7 +195,7 @@ class EpochLog(Callback):
             return
         row: dict[str, float | int | None] = {"epoch": trainer.current_epoch}
         row["processes"] = trainer.world_size
-        row["time_s"] = round(time.monotonic() - self._began, 3)
+        row["time_s"] = round(time.monotonic() - self.began, 3)
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         for name, value in trainer.callback_metrics.items():
             number = float(value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
@@ -37,22 +39,44 @@ class Chain(nn.Module):
         num_classes: Classes; 0 leaves the classifier out.
         in_chans: Channels of the image: 3.
         global_pool: ``avg``, or empty for maps.
+        steps: Names of the children that run, for a smaller network; None runs all.
         options: More arguments for torchvision's constructor.
+
+    Raises:
+        ValueError: If an image or a step cannot be.
     """
 
     def __init__(
-        self, name: str, num_classes: int = 1000, in_chans: int = 3, global_pool: str = "avg", **options: Any
+        self,
+        name: str,
+        num_classes: int = 1000,
+        in_chans: int = 3,
+        global_pool: str = "avg",
+        steps: Sequence[str] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__()
         if in_chans != 3:
             raise ValueError(f"{name} takes images of 3 channels, not {in_chans}")
         made = get_model(name, weights=None, **options)
-        self.steps = [step for step, _ in made.named_children() if step not in _HEAD]
+        own = [step for step, _ in made.named_children() if step not in _HEAD]
+        unknown = [step for step in steps or () if step not in own]
+        if unknown:
+            raise ValueError(f"{name} has no step '{unknown[0]}'; its steps are {', '.join(own)}")
+        self.steps = own if steps is None else [step for step in own if step in steps]
         for step in self.steps:
             self.add_module(step, getattr(made, step))
-        self.num_features = self.head_hidden_size = made.fc.in_features
+        self.num_features = self.head_hidden_size = made.fc.in_features if steps is None else self._channels()
         self.num_classes, self.global_pool = num_classes, global_pool
         self.fc = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+
+    def _channels(self) -> int:
+        """Return the channels of the last map, from an image that leaves something of it after five halvings."""
+        training = self.training
+        with torch.no_grad():
+            channels = self.eval().forward_features(torch.zeros(1, 3, 64, 64)).shape[1]
+        self.train(training)
+        return channels
 
     def forward_features(self, image: Tensor) -> Tensor:
         """Map a batch (B, 3, H, W) to the last map (B, C, H', W')."""

@@ -8,10 +8,10 @@ import math
 from decimal import Decimal
 
 from fau.report.build import Report
-from fau.report.epochs import COLUMNS, epochs_of
+from fau.report.epochs import COLUMNS
 from fau.report.published import METRICS
-from fau.report.published_table import unlike
 from fau.report.rows import MARKS
+from fau.report.tables.published import unlike
 from fau.stats import Interval, macro_mean, spread
 
 
@@ -87,7 +87,7 @@ def csv_epochs(report: Report) -> str:
     lines: list[dict[str, object]] = []
     for experiment in report.experiments:
         for row in experiment.rows:
-            for epoch in epochs_of(row):
+            for epoch in row.epochs:
                 line: dict[str, object] = {"experiment": experiment.name, "row": row.name, "epoch": epoch.number}
                 line |= {key.replace("/", "_"): epoch.values.get(key) for key, _, _ in COLUMNS}
                 lines.append(line | {"runs": epoch.runs, "chosen": epoch.chosen})

@@ -14,7 +14,7 @@ from fau.ranking import RECALL_GRID
 from fau.report.build import Experiment
 from fau.report.epochs import mean_curve
 from fau.report.style import DASHES, PALETTE, TEXT, View, style
-from fau.report.tables import percent, row_label
+from fau.report.tables.table import percent, row_label
 from fau.stats import macro_mean
 
 CURVES = {

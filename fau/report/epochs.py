@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from fau.report.rows import Row
+from fau.report.load import Run
 
 # Columns of the table of epochs, where a row's runs have them: key of metrics.csv, heading, factor.
 COLUMNS: tuple[tuple[str, str, float], ...] = (
@@ -35,12 +35,12 @@ class Epoch:
     chosen: int
 
 
-def epochs_of(row: Row) -> list[Epoch]:
-    """Return a row's epochs, first to last."""
-    keys = [key for key, _, _ in COLUMNS if any(key in run.epochs for run in row.runs)]
-    means = {key: dict(mean_curve([run.epochs for run in row.runs if key in run.epochs], key)) for key in keys}
-    reached = [{int(e) + 1 for e in run.epochs.get("epoch", []) if e is not None} for run in row.runs]
-    chosen = [int(run["best_epoch"]) + 1 for run in row.runs if run["best_epoch"] is not None]
+def epochs_of(runs: list[Run]) -> list[Epoch]:
+    """Return the epochs of a row's runs, first to last."""
+    keys = [key for key, _, _ in COLUMNS if any(key in run.epochs for run in runs)]
+    means = {key: dict(mean_curve([run.epochs for run in runs if key in run.epochs], key)) for key in keys}
+    reached = [{int(e) + 1 for e in run.epochs.get("epoch", []) if e is not None} for run in runs]
+    chosen = [int(run["best_epoch"]) + 1 for run in runs if run["best_epoch"] is not None]
     return [
         Epoch(
             number,

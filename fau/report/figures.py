@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fau.report.build import Experiment
-from fau.report.rows import Row
+from fau.report.rows import Comparison, Row
 from fau.report.style import ALPHA, BETTER, MUTED, PAPER, TEXT, UNCLEAR, WORSE, View, style
-from fau.report.tables import bracket, p_text, percent, row_label
+from fau.report.tables.table import bracket, p_text, percent, row_label
 
 
 def forest(experiment: Experiment) -> go.Figure:
@@ -144,35 +144,8 @@ def heat_maps(experiment: Experiment) -> list[View]:
 
 
 def _heat_map(experiment: Experiment, rows: list[Row], difference: bool) -> go.Figure:
-    values: list[list[float | None]] = []
-    cells: list[list[str]] = []
-    hovers: list[list[str]] = []
-    for row in rows:
-        against = row.comparison if difference else None
-        estimate = against.difference if against else row.estimate
-        intervals = dict(zip([*row.labels, "mean"], [*estimate.labels, estimate.macro], strict=True))
-        adjusted = dict(zip([*row.labels, "mean"], [*against.label_p, against.p], strict=True)) if against else {}
-        value, cell, hover = [], [], []
-        for label in [*experiment.labels, "mean"]:
-            interval = intervals.get(label)
-            missing = interval is None or math.isnan(interval.value)
-            value.append(None if interval is None or missing else 100 * interval.value)
-            p = adjusted.get(label, math.nan)
-            cell.append("" if interval is None or missing else percent(interval.value, difference))
-            cell[-1] = f"<b>{cell[-1]}</b>" if p < ALPHA else cell[-1]
-            lines = [f"<b>{row.name}</b>, {label}"]
-            if interval is None or missing:
-                lines.append("no positive coded" if interval else "not a label of this row")
-            else:
-                lines.append(f"{'Δ F1' if difference else 'F1'} {cell[-1]} {bracket(interval, difference)}")
-                lines += (
-                    [f"p = {p_text(p)} (Holm over {experiment.noun}s and rows)".replace("= <", "<")] if against else []
-                )
-                lines += [interval.note] if interval.note else []
-            hover.append("<br>".join(lines))
-        values.append(value)
-        cells.append(cell)
-        hovers.append(hover)
+    lines = [_cells(experiment, row, row.comparison if difference else None) for row in rows]
+    values = [[value for value, _, _ in line] for line in lines]
     known = [abs(v) for line in values for v in line if v is not None]
     limit = max([*known, 1.0]) if difference else 100
     scale: str | list[list[object]] = "Cividis"
@@ -183,10 +156,10 @@ def _heat_map(experiment: Experiment, rows: list[Row], difference: bool) -> go.F
             z=values,
             x=[*experiment.labels, "mean"],
             y=[row_label(row) for row in rows],
-            text=cells,
+            text=[[text for _, text, _ in line] for line in lines],
             texttemplate="%{text}",
             textfont={"size": 12},
-            customdata=hovers,
+            customdata=[[hover for _, _, hover in line] for line in lines],
             hovertemplate="%{customdata}<extra></extra>",
             colorscale=scale,
             zmin=-limit if difference else 0,
@@ -206,3 +179,34 @@ def _heat_map(experiment: Experiment, rows: list[Row], difference: bool) -> go.F
     figure.update_xaxes(side="top", showgrid=False, type="category", tickfont={"size": 13})
     figure.add_vline(x=len(experiment.labels) - 0.5, line={"color": PAPER, "width": 6})
     return figure
+
+
+def _cells(experiment: Experiment, row: Row, against: Comparison | None) -> list[tuple[float | None, str, str]]:
+    """Return a row's line of a heat map: of each label and the mean the value, what the cell says, and what it tells.
+
+    Args:
+        experiment: Of the row.
+        row: Whose line it is.
+        against: Show this comparison's differences; None shows F1.
+    """
+    estimate, signed = (against.difference, True) if against else (row.estimate, False)
+    intervals = dict(zip([*row.labels, "mean"], [*estimate.labels, estimate.macro], strict=True))
+    adjusted = dict(zip([*row.labels, "mean"], [*against.label_p, against.p], strict=True)) if against else {}
+    cells: list[tuple[float | None, str, str]] = []
+    for label in [*experiment.labels, "mean"]:
+        interval = intervals.get(label)
+        title = f"<b>{row.name}</b>, {label}"
+        if interval is None:
+            cells.append((None, "", f"{title}<br>not a label of this row"))
+            continue
+        p = adjusted.get(label, math.nan)
+        missing = math.isnan(interval.value)
+        text = "" if missing else percent(interval.value, signed)
+        text = f"<b>{text}</b>" if p < ALPHA else text
+        hover = [title, "no positive coded"]
+        if not missing:
+            hover[1] = f"{'Δ F1' if signed else 'F1'} {text} {bracket(interval, signed)}"
+            hover += [f"p = {p_text(p)} (Holm over {experiment.noun}s and rows)".replace("= <", "<")] if against else []
+            hover += [interval.note] if interval.note else []
+        cells.append((None if missing else 100 * interval.value, text, "<br>".join(hover)))
+    return cells

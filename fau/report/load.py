@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ class Run:
         classes: Calls class by class; None where each label is a task, or no predictions were kept.
         holdout: Counts on the hold-out set; None where there is none.
         landmarks: ``(groups, 3)`` faces, sum of landmark errors, failures; None where the run has no landmarks.
-        epochs: ``metrics.csv`` as columns.
+        epochs: ``metrics.csv`` as columns, without those of single labels.
         fault: What of it cannot be read, and what is therefore left out; empty if all can.
     """
 
@@ -113,7 +113,7 @@ def _load(directory: RunDirectory) -> Run:
         status = directory.status_of(record)
     except FauError as error:
         return Run(directory.path, {}, "unreadable", fault=f"{error}; the run is left out")
-    epochs, fault = _epochs(directory)
+    epochs, fault = _epochs(directory, set(map(str, record.get("labels", ()))))
     run = Run(directory.path, record, status, epochs=epochs, fault=fault)
     task = str(record.get("task", "au"))
     if status != "done" or task == "va" or "+" in task:  # numbers have moments; of several tasks there is a view each
@@ -173,10 +173,9 @@ def _needed(names: Sequence[str], task: str, ranked: bool) -> list[str]:
     return [name for name in names if name in needed or name.startswith(("labels/", "holdout/"))]
 
 
-def _epochs(directory: RunDirectory) -> tuple[dict[str, list[float | None]], str]:
+def _epochs(directory: RunDirectory, labels: Container[str]) -> tuple[dict[str, list[float | None]], str]:
+    """Return the columns of ``metrics.csv`` but those of single labels, of which no curve is drawn."""
     try:
-        table = directory.metrics()
+        return directory.epoch_columns(lambda name: name.rpartition("/")[2] not in labels), ""
     except FauError as error:  # learning curves are an extra: said and skipped
         return {}, f"{error}; its learning curve is left out"
-    numeric = [name for name, kind in table.schema.items() if kind.is_numeric()]
-    return {name: table[name].to_list() for name in numeric}, ""

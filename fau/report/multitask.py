@@ -7,66 +7,42 @@ it is P_MTL of the ABAW challenges.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fau.errors import FauError
 from fau.report.load import Run
-from fau.report.multitask_stats import (
-    Part,
-    present,
-    score_difference,
-    score_interval,
-    score_swap_test,
-    total_score,
-)
-from fau.report.pooling import Pooled, common, pool
+from fau.report.pooled_rows import PooledExperiment, PooledRow, build_experiments, pool_runs
+from fau.report.pooling import common
 from fau.runs import RunDirectory
-from fau.stats import Interval, holm
+from fau.stats import Interval
+from fau.stats.tasks import Part, present, score_difference, score_interval, score_swap_test, total_score
 
 Array = NDArray[np.float64]
 
 
-@dataclass
-class MultiTaskRow:
-    """One configuration: its finished runs over folds and seeds, pooled.
+@dataclass(kw_only=True)
+class MultiTaskRow(PooledRow):
+    """One configuration that trains several tasks in one network.
 
     Attributes:
-        name: The configuration.
         parts: Its tasks.
-        pooled: Its runs.
         score: The sum of the tasks' scores.
         tasks: Score of each task.
-        fold_mean: The score of each run, averaged.
         difference: The score less the reference's; None for the reference and where nothing can be compared.
-        p: p of the difference, adjusted over the rows (Holm).
     """
 
-    name: str
     parts: tuple[Part, ...]
-    pooled: Pooled
     score: Interval
     tasks: tuple[float, ...]
-    fold_mean: float
     difference: Interval | None = None
-    p: float = float("nan")
 
 
-@dataclass
-class MultiTaskExperiment:
-    """An experiment that trains several tasks in one network.
-
-    Attributes:
-        name: Of the experiment.
-        rows: The reference first.
-        warnings: What was left out, or makes rows incomparable.
-    """
-
-    name: str
-    rows: list[MultiTaskRow]
-    warnings: list[str] = field(default_factory=list)
+MultiTaskExperiment: TypeAlias = PooledExperiment[MultiTaskRow]
 
 
 def build_multitask(
@@ -84,42 +60,24 @@ def build_multitask(
         One entry an experiment that has a finished run, by name.
     """
     several = [run for run in runs if "+" in str(run["task"] or "") and run.status == "done"]
-    experiments = []
-    for name in sorted({run.experiment for run in several}):
-        found = MultiTaskExperiment(name, [])
-        members: dict[str, list[Run]] = {}
-        for run in sorted(several, key=lambda run: (run.started, run.fold)):
-            if run.experiment == name:
-                members.setdefault(run.name, []).append(run)
-        built = [_row(row, group, found.warnings, level) for row, group in members.items()]
-        found.rows = [row for row in built if row is not None]
-        found.rows.sort(key=lambda row: row.name != reference if reference is not None else False)
-        _compare(found, resamples, level)
-        if found.rows:
-            experiments.append(found)
-    return experiments
+    build, compare = partial(_row, level=level), partial(_compare, resamples=resamples, level=level)
+    return build_experiments(several, reference, build, compare)
 
 
 def _row(name: str, runs: list[Run], warnings: list[str], level: float) -> MultiTaskRow | None:
-    kept: dict[tuple[int, int], tuple[tuple[str, ...], Array]] = {}
-    parts: tuple[Part, ...] = ()
-    for run in runs:  # in order of their starts: of the same seed and fold the last counts
-        try:
-            own, groups, sums = _sums(run)
-        except FauError as error:
-            warnings.append(f"row '{name}': {error}; the run is left out")
-            continue
-        if parts and own != parts:
-            warnings.append(f"row '{name}' mixes label sets; give each a name of its own: the row is left out")
-            return None
-        parts, kept[run.seed, run.fold] = own, (groups, sums)
-    pooled = pool(name, kept, max(int(run["folds"] or run.fold) for run in runs), warnings)
-    if pooled is None:
+    found = pool_runs(name, runs, _sums, warnings)
+    if found is None:
         return None
+    parts, pooled = found
     of_runs = [total_score(parts, sums.sum(0), sums.sum(0)) for sums in pooled.used.values()]
-    tasks = [float(part.score(pooled.sums.sum(1), present(part, pooled.sums)).mean()) for part in parts]
-    score = score_interval(parts, pooled.sums, level)
-    return MultiTaskRow(name, parts, pooled, score, tuple(tasks), float(np.mean(of_runs)))
+    return MultiTaskRow(
+        name=name,
+        parts=parts,
+        pooled=pooled,
+        score=score_interval(parts, pooled.sums, level),
+        tasks=tuple(float(part.score(pooled.sums.sum(1), present(part, pooled.sums)).mean()) for part in parts),
+        fold_mean=float(np.mean(of_runs)),
+    )
 
 
 def _sums(run: Run) -> tuple[tuple[Part, ...], tuple[str, ...], Array]:
@@ -151,17 +109,12 @@ def _sums(run: Run) -> tuple[tuple[Part, ...], tuple[str, ...], Array]:
     return tuple(parts), everyone, sums
 
 
-def _compare(experiment: MultiTaskExperiment, resamples: int, level: float) -> None:
-    """Fill in each row's difference to the first, over the groups and seeds that both tested."""
-    compared = []
-    for row in experiment.rows[1:]:
-        reference = experiment.rows[0]
-        both = common(row.pooled, reference.pooled) if row.parts == reference.parts else None
-        if both is None:
-            experiment.warnings.append(f"row '{row.name}' shares no subject, seed or tasks with the reference")
-            continue
-        row.difference = score_difference(row.parts, *both, level)
-        row.p = score_swap_test(row.parts, *both, resamples)
-        compared.append(row)
-    for row, p in zip(compared, holm([row.p for row in compared]), strict=True):
-        row.p = float(p)
+def _compare(row: MultiTaskRow, reference: MultiTaskRow, warnings: list[str], resamples: int, level: float) -> bool:
+    """Compare a row with the reference, over the groups and seeds that both tested."""
+    both = common(row.pooled, reference.pooled) if row.parts == reference.parts else None
+    if both is None:
+        warnings.append(f"row '{row.name}' shares no subject, seed or tasks with the reference")
+        return False
+    row.difference = score_difference(row.parts, *both, level)
+    row.p = score_swap_test(row.parts, *both, resamples)
+    return True

@@ -14,17 +14,25 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from fau.report import curves, experiment_tables, figures, metric_tables, tables
+from fau.report import curves, figures
 from fau.report.build import Experiment, Report
-from fau.report.classes_table import class_tables
 from fau.report.confusion import confusion_maps
 from fau.report.explained import Explanation, explanation, thumbnail
-from fau.report.holdout_table import holdout_table
 from fau.report.load import Run
-from fau.report.published_table import published_table
 from fau.report.rows import Row
 from fau.report.sections import plain_sections
 from fau.report.style import BETTER, UNCLEAR, WORSE, View
+from fau.report.tables.classes import class_tables
+from fau.report.tables.epochs import epoch_tables
+from fau.report.tables.explained import explained_table
+from fau.report.tables.holdout import holdout_table
+from fau.report.tables.labels import accuracy_table, label_table
+from fau.report.tables.landmarks import landmark_table
+from fau.report.tables.published import published_table
+from fau.report.tables.runs import run_table
+from fau.report.tables.scores import score_table
+from fau.report.tables.side_by_side import side_by_side
+from fau.report.tables.table import NONE, percent, time_text
 from fau.stats import f1_scores, macro_mean
 
 _FILES = ("run.json", "config.yaml", "metrics.csv", "explain/index.html")
@@ -68,7 +76,7 @@ def _section(index: int, report: Report, experiment: Experiment, folder: Path) -
         f"{prefix}-curves": curves.learning_curves(experiment),
         f"{prefix}-pr": curves.precision_recall(experiment),
     }
-    scores = experiment_tables.score_table(experiment, report.level)
+    scores = score_table(experiment, report.level)
     held = holdout_table(experiment, report.level)
     explained = [_explained(row, shown, folder) for row in experiment.rows if (shown := explanation(row))]
     return {
@@ -81,18 +89,18 @@ def _section(index: int, report: Report, experiment: Experiment, folder: Path) -
             if views
         },
         "scores": scores,
-        "labels": experiment_tables.label_table(experiment),
+        "labels": label_table(experiment),
         "classes": [*class_tables(experiment, report.level), *([held] if held else [])],
-        "accuracies": metric_tables.accuracy_table(experiment),
+        "accuracies": accuracy_table(experiment),
         "noun": experiment.noun,
-        "landmarks": metric_tables.landmark_table(experiment, report.level),
-        "side_by_side": metric_tables.side_by_side(experiment),
-        "extent": experiment_tables.run_table(experiment),
-        "epochs": metric_tables.epoch_tables(experiment),
+        "landmarks": landmark_table(experiment, report.level),
+        "side_by_side": side_by_side(experiment),
+        "extent": run_table(experiment),
+        "epochs": epoch_tables(experiment),
         "published": published_table(experiment),
         "explained": explained,
         "captions": list(dict.fromkeys((p["title"], p["caption"]) for shown in explained for p in shown["pictures"])),
-        "explained_table": metric_tables.explained_table(experiment),
+        "explained_table": explained_table(experiment),
         "runs": [_run_line(run, folder) for run in experiment.runs],
         "compared": any(row.comparison for row in experiment.rows),
     }
@@ -113,9 +121,9 @@ def headline(experiment: Experiment, level: float) -> str:
     """Say in one sentence what came out."""
     reference = experiment.reference
     macro = reference.estimate.macro
-    sentences = [f"The reference '{reference.name}' reaches macro F1 {tables.percent(macro.value)} %"]
+    sentences = [f"The reference '{reference.name}' reaches macro F1 {percent(macro.value)} %"]
     if macro.estimable:
-        sentences[0] += f" ({100 * level:g} % interval {tables.percent(macro.low)} to {tables.percent(macro.high)})"
+        sentences[0] += f" ({100 * level:g} % interval {percent(macro.low)} to {percent(macro.high)})"
     sentences[0] += f" on {len(reference.groups)} subjects."
     compared = [row for row in experiment.rows if row.comparison is not None]
     verdicts = {BETTER: "Better", WORSE: "Worse", UNCLEAR: "Not told apart"}
@@ -135,10 +143,10 @@ def _run_line(run: Run, folder: Path) -> dict[str, Any]:
         "fold": run.fold,
         "seed": run.seed,
         "status": run.status,
-        "score": tables.percent(score),
-        "epochs": tables.NONE if run["epochs"] is None else run["epochs"],
-        "best": tables.NONE if run["best_epoch"] is None else int(run["best_epoch"]) + 1,
-        "time": tables.time_text(run["wall_s"]),
+        "score": percent(score),
+        "epochs": NONE if run["epochs"] is None else run["epochs"],
+        "best": NONE if run["best_epoch"] is None else int(run["best_epoch"]) + 1,
+        "time": time_text(run["wall_s"]),
         "started": run.started[:16].replace("T", " "),
         "link": link,
         "files": [name for name in _FILES if (run.path / name).exists()],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from fau.ranking import Ranking, average
 from fau.report.classes import ClassScores, class_scores
+from fau.report.epochs import Epoch, epochs_of
 from fau.report.holdout import HoldoutScores, holdout_scores
 from fau.report.landmarks import LandmarkScores, landmark_scores
 from fau.report.load import Run
@@ -91,6 +93,11 @@ class Row:
     comparison: Comparison | None = None
     marks: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def epochs(self) -> list[Epoch]:
+        """Epoch by epoch, the mean over runs, first to last."""
+        return epochs_of(self.runs)
 
     @property
     def seconds(self) -> float | None:
@@ -290,19 +297,27 @@ def _pool(
 
 def _enlarged(run: Run) -> bool:
     """Tell whether images were enlarged: where it is allowed, and not known to have been needless."""
-    if True not in _settings(run["config"], "allow_upsample"):
+    found: dict[str, list[Any]] = {"allow_upsample": [], "input_size": []}
+    _settings(run["config"], found)
+    if True not in found["allow_upsample"]:
         return False
     stored = (run["crop_set"] or {}).get("size")
-    asked = [size for size in _settings(run["config"], "input_size") if isinstance(size, int)]
+    asked = [size for size in found["input_size"] if isinstance(size, int)]
     return not (isinstance(stored, int) and asked and stored >= max(asked))
 
 
-def _settings(config: Any, key: str) -> list[Any]:
-    """Every value that a configuration gives a key, at whatever depth."""
+def _settings(config: Any, found: dict[str, list[Any]]) -> None:
+    """Add every value that a configuration gives some keys, at whatever depth."""
     if isinstance(config, dict):
-        here = [config[key]] if key in config else []
-        return here + [found for value in config.values() for found in _settings(value, key)]
-    return [found for value in config for found in _settings(value, key)] if isinstance(config, list) else []
+        for key, value in config.items():
+            if key in found:
+                found[key].append(value)
+            if isinstance(value, dict | list):
+                _settings(value, found)
+    elif isinstance(config, list):
+        for value in config:
+            if isinstance(value, dict | list):
+                _settings(value, found)
 
 
 def _listed(values: list[int]) -> str:

@@ -11,9 +11,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from fau.report.build import Report
-from fau.report.experiment_tables import all_tables, long_tables
-from fau.report.sections import plain_sections
-from fau.report.tables import MINUS, NONE, Table
+from fau.report.sections import all_sections
+from fau.report.tables.table import MINUS, NONE, Table
 
 _MARKDOWN = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_", "[": "\\[", "]": "\\]"})
 _LATEX = str.maketrans(
@@ -44,15 +43,7 @@ def print_report(report: Report, console: Console) -> None:
     """Print warnings and tables to a terminal."""
     for warning in report.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
-    for experiment in report.experiments:
-        console.print()
-        console.rule(f"[bold]{escape(experiment.name)}", align="left")
-        for warning in experiment.warnings:
-            console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
-        for table in all_tables(report, experiment, brief=True):
-            console.print()
-            print_table(table, console)
-    for section in plain_sections(report):
+    for section in all_sections(report, brief=True):
         console.print()
         console.rule(f"[bold]{escape(section.name)}", align="left")
         for warning in section.warnings:
@@ -118,11 +109,9 @@ def markdown(report: Report) -> str:
         f"`{report.root}`, {report.created:%Y-%m-%d %H:%M}, fau {report.version}.",
         *_quoted(report.warnings),
     ]
-    sections = [(e.name, e.warnings, [*all_tables(report, e), *long_tables(e)]) for e in report.experiments]
-    sections += [(section.name, section.warnings, section.tables) for section in plain_sections(report)]
-    for name, warnings, tables in sections:
-        lines += ["", f"## {name}", *_quoted(warnings)]
-        for table in tables:
+    for section in all_sections(report, long=True):
+        lines += ["", f"## {section.name}", *_quoted(section.warnings)]
+        for table in section.tables:
             lines += ["", f"### {table.title}", "", markdown_table(table)]
             for note in table.notes:
                 lines += ["", note.translate(_MARKDOWN)]
@@ -145,10 +134,7 @@ def markdown_table(table: Table) -> str:
 def latex(report: Report) -> str:
     """Return the tables as LaTeX, for the package booktabs; names are escaped."""
     parts = ["% Needs \\usepackage{booktabs}. Written by fau-report; do not edit, run it again."]
-    for experiment in report.experiments:
-        tables = [*all_tables(report, experiment), *long_tables(experiment)]
-        parts += [_latex_table(table, experiment.name) for table in tables]
-    for section in plain_sections(report):
+    for section in all_sections(report, long=True):
         parts += [_latex_table(table, section.name) for table in section.tables]
     return "\n\n".join(parts) + "\n"
 

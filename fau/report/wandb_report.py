@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fau.errors import FauError
 from fau.report.build import Report
-from fau.report.experiment_tables import all_tables
 from fau.report.page import headline
-from fau.report.sections import plain_sections
+from fau.report.sections import all_tables, plain_sections
+from fau.report.tables.table import Table
 from fau.report.text import markdown_table
 from fau.report.wandb_panels import grids
 from fau.runs import write_atomically
-from fau.wandb_key import has_key, setting
+from fau.tracking.settings import has_key, setting
 
 DEFAULT_PROJECT = "fau"  # as fau-train's
 KEPT = "wandb-report.json"  # ids and addresses of the reports that were saved, by entity and project
@@ -151,16 +152,18 @@ def blocks(report: Report, entity: str = "", project: str = "") -> list[Any]:
         content += [library.H1(experiment.name), library.P(headline(experiment, report.level))]
         content += [library.CalloutBlock(f"Warning: {warning}") for warning in experiment.warnings]
         content += grids(library, experiment, entity, project)
-        for table in all_tables(report, experiment):
-            text = "\n\n".join([markdown_table(table), *table.notes])
-            content += [library.H2(table.title), library.MarkdownBlock(text)]
+        content += _table_blocks(library, all_tables(report, experiment))
     for section in plain_sections(report):
         content.append(library.H1(section.name))
         content += [library.CalloutBlock(f"Warning: {warning}") for warning in section.warnings]
-        for table in section.tables:
-            text = "\n\n".join([markdown_table(table), *table.notes])
-            content += [library.H2(table.title), library.MarkdownBlock(text)]
+        content += _table_blocks(library, section.tables)
     return content
+
+
+def _table_blocks(library: Any, tables: list[Table]) -> Iterator[Any]:
+    for table in tables:
+        yield library.H2(table.title)
+        yield library.MarkdownBlock("\n\n".join([markdown_table(table), *table.notes]))
 
 
 def _description(report: Report) -> str:

@@ -35,12 +35,9 @@ class Client:
         log: File for what the supervisor itself prints, normally nothing.
         environment: Its environment.
         fork: Whether any trial will be forked, so that the imports are worth their time.
-        preload: What to import for forks.
     """
 
-    def __init__(
-        self, log: Path, environment: Mapping[str, str], fork: bool, preload: Sequence[str] = PRELOADED
-    ) -> None:
+    def __init__(self, log: Path, environment: Mapping[str, str], fork: bool) -> None:
         self._connection, theirs = multiprocessing.Pipe()
         own = {
             "OMP_NUM_THREADS": "1",  # no pool of threads may exist when it forks
@@ -52,7 +49,7 @@ class Client:
         command = [sys.executable, "-P", "-m", "fau.sweep.supervisor", str(theirs.fileno())]
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
-                command + (list(preload) if fork else []),
+                command + (list(PRELOADED) if fork else []),
                 pass_fds=[theirs.fileno()],
                 env={**environment, **own},
                 stdin=subprocess.DEVNULL,

@@ -176,8 +176,8 @@ def count(trials: Sequence[Progress], state: State) -> int:
     return sum(p.state == state for p in trials)
 
 
-def tail(log: Path, lines: int = 1) -> str:
-    """Return the last lines of a log that hold anything, on one line."""
+def tail(log: Path) -> str:
+    """Return the last line of a log that holds anything; empty without one."""
     try:
         with log.open("rb") as stream:
             stream.seek(0, 2)
@@ -186,4 +186,4 @@ def tail(log: Path, lines: int = 1) -> str:
     except OSError:
         return ""
     kept = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
-    return " ".join(kept[-lines:])
+    return kept[-1] if kept else ""

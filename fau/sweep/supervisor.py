@@ -109,14 +109,16 @@ class Supervisor:
 
     def _preload(self) -> bool:
         """Import what trials need and tell whether forking is safe afterwards."""
-        for name in self._modules:
-            try:
-                importlib.import_module(name)
-            except ModuleNotFoundError:
-                continue
-            except Exception:  # noqa: BLE001  a trial of its own meets it too, and says it in its log
-                traceback.print_exc()
-                return False
+        _control(_PR_SET_PDEATHSIG, signal.SIGKILL)  # busy importing it would not hear that the runner has gone
+        try:
+            for name in self._modules:
+                with contextlib.suppress(ModuleNotFoundError):
+                    importlib.import_module(name)
+        except Exception:  # noqa: BLE001  a trial of its own meets it too, and says it in its log
+            traceback.print_exc()
+            return False
+        finally:
+            _control(_PR_SET_PDEATHSIG, 0)
         gc.collect()
         gc.freeze()  # keeps the collector of each fork from touching, and so copying, these pages
         return _thread_count() == 1

@@ -7,167 +7,97 @@ curves; and the exit status is 0 whatever happened, so that the marks alone say 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from fau.errors import FauError
-from fau.runs import RunDirectory
-from fau.sweep.wandb_log import whole_length
+from fau.sweep.sync_plan import Plan, is_sent, run_of, sending
 
 BATCH = 50  # runs in one call of W&B's client, which takes a second to start
 _GIVE_UP = 8  # calls in a row that sent nothing, after which the server is asked no more
-_SETTLED = 10.0  # s without a change after which a log that lacks its end gets none any more
 _POLL = 0.25  # s between looks at what is sent
 _PATIENCE = 60.0  # s that a call gets for the logs that it is sending once this program is to stop
 _FAULT = re.compile(r"^wandb: ERROR (.*)", re.MULTILINE)
 
 
 @dataclass
-class Plan:
-    """What there is to send.
+class Outcome:
+    """What became of a plan.
 
     Attributes:
-        waiting: Logs to send, those of a run together and in the order in which they were written.
-        sent: Number of logs that were sent before.
-        training: Run directories that a process is at work on: they are left for later.
-        torn: How many bytes to keep of logs whose last record was cut short, by log.
-        broken: Why a log cannot be sent, by log.
+        sent: Number of logs that were sent.
+        failed: Why a log was not sent, by log.
     """
 
-    waiting: list[list[Path]] = field(default_factory=list)
     sent: int = 0
-    training: list[Path] = field(default_factory=list)
-    torn: dict[Path, int] = field(default_factory=dict)
-    broken: dict[Path, str] = field(default_factory=dict)
-
-    @property
-    def logs(self) -> int:
-        """Number of logs to send."""
-        return sum(map(len, self.waiting))
-
-
-def is_sent(log: Path) -> bool:
-    """Tell whether a log was sent, by the mark that ``wandb sync`` leaves."""
-    return log.with_name(f"{log.name}.synced").exists()
-
-
-def plan(runs: Iterable[RunDirectory]) -> Plan:
-    """Find out which logs of some runs are to be sent.
-
-    A run has several where it was interrupted: offline, W&B does not continue a log but begins another.
-
-    Args:
-        runs: The run directories.
-    """
-    found = Plan()
-    for run in runs:
-        # By name is by time. `latest-run` is a link to one of them.
-        logs = sorted(run.path.glob("wandb/offline-run-*/run-*.wandb"))
-        fresh = [log for log in logs if not is_sent(log)]
-        found.sent += len(logs) - len(fresh)
-        if fresh and run.is_locked():
-            found.training.append(run.path)
-            continue
-        able = [log for log in fresh if _is_able(log, found)]
-        if any(log in found.torn and _is_young(log) for log in able):  # W&B's process outlives a killed training
-            found.training.append(run.path)
-        elif able:
-            found.waiting.append(able)
-    return found
-
-
-def _is_young(log: Path) -> bool:
-    return abs(time.time() - log.stat().st_mtime) < _SETTLED
-
-
-def _is_able(log: Path, found: Plan) -> bool:
-    try:
-        length = whole_length(log)
-    except FauError as error:
-        found.broken[log] = str(error)
-    except OSError as error:
-        found.broken[log] = f"it cannot be read ({error.strerror})"
-    else:
-        if length < log.stat().st_size:
-            found.torn[log] = length
-        return True
-    return False
-
-
-@contextmanager
-def sending(folder: Path) -> Iterator[int]:
-    """Hold the logs of a folder: sent by two at once they would be doubled.
-
-    Yields:
-        The lock's file descriptor, for the client to inherit: where this program is killed, it still sends.
-
-    Raises:
-        FauError: If another call sends them.
-    """
-    handle = os.open(folder / ".wandb-sync.lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FauError(f"the W&B runs of '{folder}' are being sent already; wait for that call to end") from None
-        yield handle
-    finally:
-        os.close(handle)
+    failed: dict[Path, str] = field(default_factory=dict)
 
 
 def send(
-    found: Plan, lock: int, jobs: int, options: Sequence[str], told: Callable[[int], None], say: Callable[[str], None]
-) -> dict[Path, str]:
-    """Send what is waiting.
+    found: Plan, jobs: int, options: Sequence[str], told: Callable[[int], None], say: Callable[[str], None]
+) -> Outcome:
+    """Send what is waiting, less what another call has taken up by then.
 
     Args:
         found: From ``plan``.
-        lock: From ``sending``.
         jobs: Runs to send side by side.
         options: Further words for ``wandb sync``.
         told: Called with the number of logs sent so far, every so often.
         say: Called with a sentence for the user.
-
-    Returns:
-        Why a log was not sent, by log.
     """
-    failed: dict[Path, str] = {}
+    outcome = Outcome()
     queue = [found.waiting[start : start + BATCH] for start in range(0, len(found.waiting), BATCH)]
-    done = fruitless = 0
+    fruitless = 0
     faults: list[str] = []
     while queue:
-        batch = queue.pop(0)
-        logs = [log for run in batch for log in run]
-        if fruitless < _GIVE_UP:
-            for log in logs:
-                if log in found.torn:  # else it would be sent, and never marked as sent
-                    os.truncate(log, found.torn[log])
-            with _Call(logs, lock, jobs, options, say) as call:
-                while call.runs():
-                    told(done + sum(map(is_sent, logs)))
-                faults = call.faults()
-        left = [log for log in logs if not is_sent(log)]
-        done += len(logs) - len(left)
-        told(done)
+        with ExitStack() as held:
+            batch, locks = _take(queue.pop(0), held, outcome)
+            logs = [log for run in batch for log in run]
+            if not logs:
+                continue
+            if fruitless < _GIVE_UP:
+                for log in logs:
+                    if log in found.torn:  # else it would be sent, and never marked as sent
+                        os.truncate(log, found.torn[log])
+                with _Call(logs, locks, jobs, options, say) as call:
+                    while call.runs():
+                        told(outcome.sent + sum(map(is_sent, logs)))
+                    faults = call.faults()
+            left = [log for log in logs if not is_sent(log)]
+        outcome.sent += len(logs) - len(left)
+        told(outcome.sent)
         fruitless = fruitless + 1 if len(left) == len(logs) else 0
         if fruitless and fruitless < _GIVE_UP and len(batch) > 1:
             middle = len(batch) // 2  # one of them may have stopped the others
             queue[:0] = [batch[:middle], batch[middle:]]
         else:
-            failed |= {log: _reason(faults, log) for log in left}
-    return failed
+            outcome.failed |= {log: _reason(faults, log) for log in left}
+    return outcome
+
+
+def _take(batch: Sequence[Sequence[Path]], held: ExitStack, outcome: Outcome) -> tuple[list[list[Path]], list[int]]:
+    """Return the logs of a batch that no other call sends or has sent, run by run, and the locks that hold them."""
+    taken, locks = [], []
+    for logs in batch:
+        try:
+            lock = held.enter_context(sending(run_of(logs[0])))
+        except OSError as error:
+            outcome.failed |= dict.fromkeys(logs, f"it went away ({error.strerror})")
+            continue
+        fresh = [log for log in logs if not is_sent(log)]
+        if lock is not None and fresh:
+            taken.append(fresh)
+            locks.append(lock)
+    return taken, locks
 
 
 def _reason(faults: Sequence[str], log: Path) -> str:
@@ -180,7 +110,7 @@ class _Call:
     """A call of ``wandb sync``, ended in order when the block is left."""
 
     def __init__(
-        self, logs: Sequence[Path], lock: int, jobs: int, options: Sequence[str], say: Callable[[str], None]
+        self, logs: Sequence[Path], locks: Sequence[int], jobs: int, options: Sequence[str], say: Callable[[str], None]
     ) -> None:
         self._folder = TemporaryDirectory()  # its debugging log would make a folder `wandb` where the user stands
         self._output = Path(self._folder.name, "output")
@@ -194,7 +124,7 @@ class _Call:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                pass_fds=(lock,),
+                pass_fds=tuple(locks),
                 start_new_session=True,  # Ctrl-C is this program's to hear: a log cut short would be sent again
             )
 

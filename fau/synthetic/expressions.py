@@ -70,11 +70,6 @@ CLASSES: Final = tuple(PROTOTYPES)  # the first eight of labels.EXPRESSIONS, in 
 COMMON_FIRST: Final = ("happiness", "neutral", "sadness", "anger", "surprise", "fear", "disgust", "contempt")
 
 
-def recipe_count(expression: str) -> int:
-    """Return how many recipes an expression of ``CLASSES`` has."""
-    return len(PROTOTYPES[expression])
-
-
 def intensities(recipe: dict[int, float]) -> NDArray[np.float32]:
     """Return a recipe as the 18 intensities (0..5) of the label set ``synthetic18``, in its order."""
     order = LABEL_SETS["synthetic18"]

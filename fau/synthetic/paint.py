@@ -51,10 +51,10 @@ def spot(centre: tuple[float, float], radii: tuple[float, float], sigma: float) 
     return polygon(np.stack([centre[0] + radii[0] * np.cos(angle), centre[1] + radii[1] * np.sin(angle)], 1), sigma)
 
 
-def arc(start: Points, end: Points, sag: float, count: int = 12) -> FloatArray:
-    """Return points (count, 2) of a parabola from ``start`` to ``end`` that bulges by ``sag`` of its length."""
+def arc(start: Points, end: Points, sag: float) -> FloatArray:
+    """Return 12 points of a parabola from ``start`` to ``end`` that bulges by ``sag`` of its length."""
     p, q = np.asarray(start, np.float64), np.asarray(end, np.float64)
-    t = np.linspace(0, 1, count)[:, None]
+    t = np.linspace(0, 1, 12)[:, None]
     across = np.array([-(q - p)[1], (q - p)[0]])
     return np.asarray(p + (q - p) * t + across * sag * 4 * t * (1 - t), np.float32)
 

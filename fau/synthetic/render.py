@@ -54,11 +54,6 @@ class Rendered:
     landmarks: FloatArray
 
 
-def use_one_thread() -> None:
-    """Keep OpenCV to the calling thread; for workers, each of which has a core to itself."""
-    cv2.setNumThreads(1)
-
-
 def canvas_size(size: int) -> int:
     """Return the side in pixels of the picture that is drawn and then reduced to ``size``."""
     if size <= 40:

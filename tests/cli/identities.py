@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fau.cli.train import parse, resolve
+from fau.cli.train_parser import parse, resolve
 from fau.data.datamodule import FaceDataModule
 from fau.hardware import default_precision
 from fau.identity import find_place

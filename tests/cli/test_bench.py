@@ -16,7 +16,7 @@ from fau.cli.bench import main
 from fau.cli.train import main as train
 from fau.report.build import build_report
 from fau.report.load import load_runs
-from fau.report.metric_tables import side_by_side
+from fau.report.tables.side_by_side import side_by_side
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 QUICK = ["--rounds=2", "--device=cpu", "--batch=4"]

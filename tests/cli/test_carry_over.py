@@ -17,7 +17,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import fau.modules
 from fau.cli._main import EXIT_ERROR
-from fau.cli.train import DEFAULTS, main, parse, resolve
+from fau.cli.train import main
+from fau.cli.train_parser import DEFAULTS, parse, resolve
 from fau.errors import FauError
 from fau.modules.base import FaceModule
 from fau.nets.gla import GLACNN

@@ -12,9 +12,9 @@ import torch
 import wandb
 from wandb_server import Run, Server
 
-from fau import tracking_agents
 from fau.cli.train import main
 from fau.modules.detection import AUDetection
+from fau.tracking import agents
 
 pytestmark = pytest.mark.slow
 Train = Callable[..., int]
@@ -31,7 +31,7 @@ def train(
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))  # an agent's current folder
 
     def run(agents_run: str, *words: str) -> int:
-        monkeypatch.setattr(tracking_agents, "_begun", set())
+        monkeypatch.setattr(agents, "_begun", set())
         monkeypatch.setenv("WANDB_RUN_ID", agents_run)
         wandb.teardown()
         return main([*tiny_args, "--fold", "2", "--runs", str(tmp_path / "runs"), *words])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,6 +31,10 @@ from fau.modules.detection import AUDetection
         (["--data.validation", "none", "--patience", "3"], ["--patience", "validation"]),
         (["--seed", "5000000000"], ["seed 5000000000", "4294967295"]),
         (["--trainer.accelerator", "abacus"], ["trainer's settings", "abacus"]),
+        (
+            ["--trainer.accelerator", "auto", "--trainer.devices", "4096"],
+            ["trainer.devices 4096", "--trainer.accelerator cpu"],
+        ),
         (["--trainer.strategy", "ddp_spawn"], ["ddp_spawn", "use ddp"]),
         (["--trainer.overfit_batches", "1"], ["trainer.overfit_batches", "limit_train_batches"]),
         (["--trainer.check_val_every_n_epoch", "5"], ["check_val_every_n_epoch 5", "max_epochs 2"]),
@@ -62,7 +67,31 @@ def test_bad_input_is_one_sentence(
     assert "\n" not in error and "Traceback" not in error
     for word in words:
         assert word in error
-    assert not list(tmp_path.glob("*/*/checkpoints/*"))
+    assert not list(tmp_path.rglob("*"))  # a run of these settings would never be asked for again
+
+
+def test_a_refused_call_leaves_an_interrupted_run_as_it_was(
+    tiny_args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = AUDetection.training_step
+
+    def step(self: AUDetection, batch: Any, batch_idx: int) -> torch.Tensor:
+        if self.current_epoch == 1:
+            raise KeyboardInterrupt
+        return original(self, batch, batch_idx)
+
+    arguments = [*tiny_args, "--runs", str(tmp_path), "--wandb", "disabled"]
+    with monkeypatch.context() as patch:
+        patch.setattr(AUDetection, "training_step", step)
+        assert main(arguments) == 130
+    (run,) = tmp_path.glob("*/*/run.json")
+    held = [run, run.with_name("config.yaml"), run.with_name("checkpoints") / "last.ckpt"]
+    before = [file.read_bytes() for file in held]
+    assert main([*arguments, "--trainer.accelerator", "abacus"]) == 2  # decides no result, and so is the same run
+    assert [file.read_bytes() for file in held] == before
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "goes on from its last epoch" in capsys.readouterr().out
 
 
 def test_a_configuration_that_is_no_text(

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from identities import identity
 
-from fau.cli.train import parse, resolve
+from fau.cli.train_parser import parse, resolve
 from fau.identity import deciding_settings
 from fau.runs import run_id
 

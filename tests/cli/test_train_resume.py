@@ -121,7 +121,7 @@ def test_early_stopping_is_remembered(
     arguments += ["--trainer.limit_train_batches", "1", "--runs", str(tmp_path)]
     _score(monkeypatch, 0.5)
     with monkeypatch.context() as patch:
-        patch.setattr("fau.training._load_weights", _interrupt)  # after training, before testing
+        patch.setattr("fau.training.train.load_weights", _interrupt)  # after training, before testing
         assert main(arguments) == 130
     run = RunDirectory(only_run(tmp_path)[0])
     assert run.status == "interrupted" and len(run.metrics()) == 2
@@ -192,8 +192,8 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_trained_again(
     def finish(*_: object, **__: object) -> None:
         shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
 
-    monkeypatch.setattr("fau.cli.train.pl.seed_everything", finish)  # after the look for a finished run
-    monkeypatch.setattr("fau.training._train", _interrupt)
+    monkeypatch.setattr("fau.cli.train_fold.pl.seed_everything", finish)  # after the look for a finished run
+    monkeypatch.setattr("fau.training.train._train", _interrupt)
     assert main([*tiny_args, "--fold", "2", "--runs", str(tmp_path)]) == 0
     assert only_run(tmp_path)[1] == only_run(trained)[1]
 

@@ -292,9 +292,10 @@ def test_occurrence_follows_another_threshold(make_data: Make) -> None:
 def test_landmarks_that_are_not_stored_are_said(write_cropset: Callable[..., Path], tmp_path: Path) -> None:
     path = write_cropset(tmp_path / "bare", frames=8, landmark_set="none")
     FaceDataModule(str(path)).setup()
-    with pytest.raises(
-        FauError, match="stores landmark set 'none', from which '68' cannot be made; choose one of none"
-    ):
+    with pytest.raises(FauError, match=r"has no landmarks, so data\.landmarks cannot be 68"):
+        FaceDataModule(str(path), landmarks="68").setup()
+    path = write_cropset(tmp_path / "inner", frames=8, landmark_set="49")
+    with pytest.raises(FauError, match="stores landmark set '49', from which '68' cannot be made"):
         FaceDataModule(str(path), landmarks="68").setup()
 
 

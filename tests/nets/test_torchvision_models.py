@@ -54,3 +54,19 @@ def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
     torch.save(get_model("shufflenet_v2_x0_5").state_dict(), tmp_path / "weights.pth")
     with pytest.raises(FauError, match="shufflenet_v2_x2_0"):
         Backbone(8, "shufflenet_v2_x2_0", str(tmp_path / "weights.pth"), input_size=64)
+
+
+FIRST = ["conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "inception4a"]
+
+
+def test_some_steps_make_a_smaller_network() -> None:
+    net = Backbone(8, "googlenet", input_size=64, attention=False, options={"steps": FIRST})
+    assert net.features.forward_features(torch.zeros(1, 3, 64, 64)).shape == (1, 512, 8, 8)  # type: ignore[operator]
+    assert timm.create_model("googlenet", num_classes=5, steps=FIRST)(torch.zeros(1, 3, 64, 64)).shape == (1, 5)
+
+
+def test_steps_that_cannot_be_are_refused() -> None:
+    with pytest.raises(FauError, match="no step 'inception9'; its steps are conv1, maxpool1"):
+        Backbone(8, "googlenet", options={"steps": ["conv1", "inception9"]})
+    with pytest.raises(FauError, match="timm cannot make googlenet"):  # maps of 64 channels for a layer of 192
+        Backbone(8, "googlenet", options={"steps": ["conv1", "inception3a"]})

@@ -12,7 +12,7 @@ from fau.landmarks import FAILURE
 from fau.report.build import build_report
 from fau.report.landmarks import ALL_FAILURES, NO_FAILURE, landmark_scores
 from fau.report.load import load_runs
-from fau.report.metric_tables import landmark_table
+from fau.report.tables.landmarks import landmark_table
 from fau.runs import ledger
 from fau.stats import ONE_GROUP
 

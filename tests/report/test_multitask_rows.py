@@ -14,10 +14,10 @@ from fau.cli.report import main as report
 from fau.concordance import group_moments, moment_scores
 from fau.report.load import load_runs
 from fau.report.multitask import build_multitask
-from fau.report.multitask_stats import Part, score_difference, score_interval, score_swap_test
-from fau.report.multitask_table import multitask_tables
+from fau.report.tables.multitask import multitask_tables
 from fau.runs import RunDirectory, ledger
 from fau.stats import ONE_GROUP, f1_scores, macro_mean
+from fau.stats.tasks import Part, score_difference, score_interval, score_swap_test
 
 PARTS = (Part("au", 2, slice(0, 6)), Part("va", 2, slice(6, 20)))
 

@@ -15,7 +15,7 @@ from fau.report.build import build_report
 from fau.report.csv_files import csv_published
 from fau.report.load import load_runs
 from fau.report.published import ROUNDING, asked, known, parse
-from fau.report.published_table import published_table
+from fau.report.tables.published import published_table
 
 ROWS = [(name, row) for name, rows in known().items() for row in rows]
 # Printed means that do not follow from the labels printed beside them.

@@ -9,9 +9,9 @@ from expression_runs import write_expression_run
 
 from fau.labels import EXPRESSION_SETS
 from fau.report.build import build_report
-from fau.report.classes_table import class_tables
 from fau.report.load import load_runs
-from fau.report.published_table import published_table
+from fau.report.tables.classes import class_tables
+from fau.report.tables.published import published_table
 
 EIGHT = EXPRESSION_SETS["affectnet8"]
 

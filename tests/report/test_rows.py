@@ -228,8 +228,34 @@ def test_damaged_predictions_leave_the_counts(tmp_path, content):
 def test_damaged_epochs_are_one_sentence(tmp_path, content):
     run = write_run(tmp_path, "full", 1)
     (run.path / "metrics.csv").write_bytes(content)
-    with pytest.raises(FauError, match=r"metrics\.csv' cannot be read .*; train the run again with --rerun$"):
-        run.metrics()
+    for read in (run.metrics, lambda: run.epoch_columns(lambda _: True)):
+        with pytest.raises(FauError, match=r"metrics\.csv' cannot be read .*; train the run again with --rerun$"):
+            read()
+
+
+def test_columns_of_epochs_are_those_that_polars_reads(tmp_path):
+    run = write_run(tmp_path, "full", 1, epochs=4)
+    extra = {"processes": [1, 1, 2, 2], "val/f1": [0.1, None, float("nan"), float("inf")], "empty": [None] * 4}
+    table = run.metrics().with_columns(pl.Series(name, values, strict=False) for name, values in extra.items())
+    for words in ({}, {"a, word": ["x", "y", "z", None]}):
+        table.with_columns(pl.Series(name, values) for name, values in words.items()).write_csv(
+            run.path / "metrics.csv"
+        )
+        found = run.epoch_columns(lambda name: name != "lr")
+        expected = {name: run.metrics()[name].to_list() for name in [*table.columns] if name not in ("lr", "empty")}
+        assert repr({name: [v if v is None else float(v) for v in values] for name, values in found.items()}) == repr(
+            {name: [v if v is None else float(v) for v in values] for name, values in expected.items()}
+        )
+    (run.path / "metrics.csv").unlink()
+    assert run.epoch_columns(lambda _: True) == {}
+
+
+def test_curves_of_single_labels_are_not_kept(tmp_path):
+    run = write_run(tmp_path, "full", 1, epochs=2)
+    table = run.metrics()
+    table.with_columns(pl.Series("val/f1/AU1", [0.1, 0.2])).write_csv(run.path / "metrics.csv")
+    (loaded,) = load_runs(tmp_path)
+    assert set(loaded.epochs) == set(table.columns)
 
 
 def test_nothing_finished(tmp_path):

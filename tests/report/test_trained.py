@@ -9,9 +9,12 @@ import pytest
 
 from fau.cli.train import main
 from fau.report.build import Experiment, build_report
-from fau.report.experiment_tables import run_table, score_table
 from fau.report.load import load_runs
-from fau.report.metric_tables import epoch_tables, landmark_table, side_by_side
+from fau.report.tables.epochs import epoch_tables
+from fau.report.tables.landmarks import landmark_table
+from fau.report.tables.runs import run_table
+from fau.report.tables.scores import score_table
+from fau.report.tables.side_by_side import side_by_side
 from fau.runs import ledger
 
 ROOT = Path(__file__).parents[2]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ from wandb.proto import wandb_internal_pb2 as pb
 from fau.cli.sweep import main
 from fau.errors import FauError
 from fau.runs import RunDirectory
-from fau.sweep import spec, sync
+from fau.sweep import spec, sync, sync_plan
 from fau.sweep.state import SweepState, trial_key
+from fau.sweep.sync_plan import SENDING, TRAINING, WRITING, is_sent, plan
 from fau.sweep.wandb_log import whole_length
 
 if TYPE_CHECKING:
@@ -105,20 +107,49 @@ def test_what_is_no_log_is_named(content: bytes, said: str, tmp_path: Path) -> N
 
 
 def test_plan_leaves_what_was_sent_and_what_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync, "_SETTLED", 1e6)
+    monkeypatch.setattr(sync_plan, "_SETTLED", 1e6)
     one, two, three = (write_run(tmp_path, name, parts) for name, parts in (("a", 2), ("b", 1), ("c", 1)))
     mark(one[0])
     two[0].write_bytes(b"")
     runs = [RunDirectory(tmp_path / "gla" / name) for name in "abc"]
     with runs[2].locked():
-        found = sync.plan(runs)
-    assert found.waiting == [[one[1]]] and found.sent == 1 and found.training == [three[0].parents[2]]
+        found = plan(runs)
+    assert found.waiting == [[one[1]]] and found.sent == 1 and found.later == {runs[2].path: TRAINING}
     assert list(found.broken) == two
-    assert sync.plan(runs).waiting == [[one[1]], three]  # its training has ended
+    assert plan(runs).waiting == [[one[1]], three]  # its training has ended
     tear(three[0], 5)
-    assert sync.plan(runs).torn == {three[0]: whole_length(three[0])}
-    three[0].touch()  # a process of W&B's still writes
-    assert sync.plan(runs).training == [three[0].parents[2]]
+    assert plan(runs).torn == {three[0]: whole_length(three[0])}
+    three[0].touch()  # W&B's process may still write, on another machine
+    assert plan(runs).later == {runs[2].path: WRITING}
+
+
+def test_a_log_that_a_process_has_open_is_left(tmp_path: Path) -> None:
+    (log,) = write_run(tmp_path, "a")
+    run = RunDirectory(tmp_path / "gla" / "a")
+    with log.open("ab"):
+        found = plan([run])
+    assert found.later == {run.path: WRITING} and not found.waiting
+    assert plan([run]).waiting == [[log]]
+
+
+def test_a_run_killed_seconds_ago_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_plan, "_SETTLED", 1e6)
+    (log,) = write_run(tmp_path, "a")
+    run = RunDirectory(tmp_path / "gla" / "a")
+    run.write({"status": "running"})  # and nobody holds it
+    assert plan([run]).later == {run.path: WRITING}
+    os.utime(log, (0, 0))
+    assert plan([run]).waiting == [[log]]
+    log.touch()
+    run.write({"status": "failed"})  # it came to its own end
+    assert plan([run]).waiting == [[log]]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    logs = [write_run(tmp_path, name)[0] for name in ("a", "b")]
+    (tmp_path / "gla" / "a" / "wandb" / ".sync.lock").mkdir()
+    found = plan([RunDirectory(tmp_path / "gla" / name) for name in "ab"])
+    assert found.waiting == [logs[1:]] and "cannot be marked" in found.broken[logs[0]]
 
 
 # Sending, W&B's client replaced by one that starts at once -----------------------------------------------------------
@@ -192,7 +223,7 @@ def test_broken_runs_stop_no_other(calls: Path, tmp_path: Path, capsys: pytest.C
     logs["void"].write_bytes(b"")
     assert main(["sync", str(root)]) == 1
     out = capsys.readouterr().out
-    assert {name for name, log in logs.items() if sync.is_sent(log)} == {"a", "b", "torn"}
+    assert {name for name, log in logs.items() if is_sent(log)} == {"a", "b", "torn"}
     assert f"{logs['refused'].parent}: run refused was deleted" in out
     assert f"{logs['stop'].parent}: Failed to read" in out
     assert f"{logs['void'].parent}: it holds nothing" in out
@@ -214,11 +245,50 @@ def test_a_server_that_takes_nothing_is_not_asked_for_ever(
     assert "0 sent, 12 could not be sent" in capsys.readouterr().out
 
 
-def test_two_calls_do_not_send_at_once(tmp_path: Path) -> None:
-    with sync.sending(tmp_path), pytest.raises(FauError, match="are being sent already"), sync.sending(tmp_path):
-        pass
-    with sync.sending(tmp_path):
-        pass
+def test_two_calls_do_not_send_a_run_at_once(tmp_path: Path) -> None:
+    write_run(tmp_path, "a")
+    run = RunDirectory(tmp_path / "gla" / "a")
+    with sync_plan.sending(run.path) as lock, sync_plan.sending(run.path) as other:
+        assert lock is not None and other is None
+        assert plan([run]).later == {run.path: SENDING}
+    assert plan([run]).logs == 1
+
+
+@pytest.mark.parametrize(
+    ("batch", "sent", "inner", "outer"),
+    [
+        (2, "a b\n", ["0 to send", "a: is being sent by another call", "b: is being sent", "0 sent"], ["2 sent"]),
+        (1, "b\na\n", ["1 to send", "a: is being sent by another call", "1 sent"], ["1 taken up by another", "1 sent"]),
+    ],
+)
+def test_calls_on_nested_folders_send_each_run_once(
+    batch: int,
+    sent: str,
+    inner: list[str],
+    outer: list[str],
+    calls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = tmp_path / "runs"
+    for name in ("a", "b"):
+        write_run(root, name)
+    monkeypatch.setattr(sync, "BATCH", batch)
+    start = subprocess.Popen
+
+    def overlapping(command: list[str], **options: Any) -> Any:
+        monkeypatch.setattr("fau.sweep.sync.subprocess.Popen", start)
+        assert main(["sync", str(root / "gla")]) == 0
+        return start(command, **options)
+
+    monkeypatch.setattr("fau.sweep.sync.subprocess.Popen", overlapping)
+    assert main(["sync", str(root)]) == 0
+    assert calls.read_text() == sent
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2 to send")
+    for line, said in zip(lines[1:], inner + outer, strict=True):
+        assert said in line
 
 
 def test_bad_input_is_one_sentence(
@@ -275,3 +345,41 @@ def test_tens_of_runs_arrive_by_wandb_sync(
     for name in ("r00", "r07"):  # one not sent again, one sent now
         assert [row.get("epoch") for row in wandb_server.runs[name].history] == [0, 1, 2, None]
     assert wandb_server.unknown == []
+
+
+KILLED = """
+import sys, wandb
+quiet = wandb.Settings(silent=True, console='off', x_disable_stats=True)
+run = wandb.init(project='fau', id='a', dir=sys.argv[1], mode='offline', settings=quiet)
+for epoch in range(400):
+    run.log({'epoch': epoch, 'note': 'x' * 500})
+print('logged', flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_a_run_is_sent_once_its_killed_training_is_gone(
+    wandb_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDirectory(tmp_path / "runs" / "gla" / "a")
+    run.write({"status": "running"})
+    monkeypatch.setattr(sync_plan, "_SETTLED", 1e6)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(run.path)], **pipes, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "logged\n"
+        assert main(["sync", str(tmp_path / "runs")]) == 0  # nobody holds the run, but W&B's process has its log open
+        assert f"{run.path}: {WRITING}\n0 sent" in capsys.readouterr().out and not wandb_server.runs
+        process.kill()
+    assert main(["sync", str(tmp_path / "runs")]) == 0  # killed this moment
+    assert f"{run.path}: {WRITING}\n0 sent" in capsys.readouterr().out and not wandb_server.runs
+    monkeypatch.setattr(sync_plan, "_SETTLED", 0.0)
+    while WRITING in plan([run]).later.values():
+        time.sleep(0.05)
+    (log,) = run.path.glob("wandb/offline-run-*/run-a.wandb")
+    whole_length(log)  # W&B's process has written some of what it had
+    assert main(["sync", str(tmp_path / "runs")]) == 0
+    assert capsys.readouterr().out.endswith("1 sent\n") and is_sent(log)
+    logged = [record.WhichOneof("record_type") for record in wandb_log.records(log)].count("history")
+    sent = [row.get("epoch") for row in wandb_server.runs["a"].history if row.get("epoch") is not None]
+    assert sent == list(range(logged)) and 0 < logged <= 400

@@ -12,7 +12,7 @@ import pytest
 
 from fau.cli.data import main as data
 from fau.cli.sweep import main as sweep
-from fau.cli.train import parse, resolve
+from fau.cli.train_parser import parse, resolve
 from fau.runs import ledger
 from fau.sweep.spec import load
 

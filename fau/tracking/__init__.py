@@ -1,0 +1,1 @@
+"""Weights & Biases: one run a fold. Nothing depends on it."""
