@@ -36,24 +36,28 @@ def test_prepare_as_printed(
     assert len(CropSet.open("OUT")) > 0
 
 
-def test_the_expression_command_as_printed(faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """README's command for expressions, on RAF-DB's tree; smaller crops and one epoch are added at its end."""
-    printed = re.search(r"`fau-train (--config experiments/expression.yaml --data.crop_set OUT [^`]+)`", README)
+@pytest.mark.parametrize(
+    ("experiment", "corpus", "more"),
+    [
+        ("expression", "rafdb", []),
+        pytest.param("va", "affwild2", ["--task", "va"], marks=pytest.mark.slow),
+    ],
+)
+def test_the_commands_of_other_tasks_as_printed(
+    experiment: str, corpus: str, more: list[str], faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """README's commands, on trees of the owners; smaller crops and one epoch are added at their ends."""
+    printed = re.search(
+        rf"^\$ fau-train (--config experiments/{experiment}.yaml --data.crop_set OUT .+)$", README, re.M
+    )
     assert printed is not None
     raw, out = tmp_path / "RAW", tmp_path / "OUT"
     raw.mkdir()
-    import_module("trees.rafdb").build(raw, faces)
-    assert main(["prepare", "rafdb", str(raw), str(out), "--size", "32", "--workers", "0", "--max-lost", "0.95"]) == 0
+    import_module(f"trees.{corpus}").build(raw, faces)
+    small = ["--size", "32", "--workers", "0", "--max-lost", "0.95"]
+    assert main(["prepare", corpus, str(raw), str(out), *more, *small]) == 0
     monkeypatch.chdir(Path(__file__).parents[2])
     words = [str(out) if word == "OUT" else word for word in printed[1].split()]
-    tiny = [
-        "--model.net.input_size",
-        "32",
-        "--data.batch_size",
-        "8",
-        "--trainer.max_epochs",
-        "1",
-        "--wandb",
-        "disabled",
-    ]
-    assert train([*words, *tiny, "--trainer.accelerator", "cpu", "--runs", str(tmp_path / "runs")]) == 0
+    words += ["--model.net.input_size", "32", "--data.batch_size", "8", "--trainer.max_epochs", "1"]
+    words += ["--wandb", "disabled", "--trainer.accelerator", "cpu", "--runs", str(tmp_path / "runs")]
+    assert train(words) == 0
