@@ -52,7 +52,10 @@ def one_sentence(error: BaseException) -> str:
     reason = _KEY.sub("", reason, count=1)
     key = ".".join(keys)
     if reason.startswith("unrecognized arguments:"):
-        return f"unknown setting {reason.removeprefix('unrecognized arguments:').strip()}; {_WHERE_LISTED}"
+        unknown_words = reason.removeprefix("unrecognized arguments:").strip()
+        if unknown_words.endswith((".yaml", ".yml")) and not unknown_words.startswith("-"):
+            return f"'{unknown_words}' is no setting; to take settings from a file, write --config {unknown_words}"
+        return f"unknown setting {unknown_words}; {_WHERE_LISTED}"
     if unknown := _UNKNOWN.match(reason):
         path = ".".join(filter(None, (key, unknown["group"], unknown["option"])))
         return f"unknown setting '{path}'; {_WHERE_LISTED}"

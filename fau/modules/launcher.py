@@ -3,13 +3,15 @@
 Lightning looks at its processes every five seconds and kills the first one where another has gone, without a word; what
 a process says whose partner vanished depends on the backend (gloo raises at once, NCCL waits); and processes whose
 first one was killed stay behind. Here the first process looks several times a second, and the kernel ends the others
-with it.
+with it. It hears Ctrl-C, too, where it waits for the others outside Python, as before they have come: Python would tell
+it only afterwards.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -27,6 +29,7 @@ _LOOK = 0.2  # s between two looks at the processes
 # s that the others get to end by themselves where one met an error, which may be theirs as well
 _OWN_END = 5.0
 _SEEN = 2.0  # s after which a process that vanished has surely been seen to
+_DEAF = 10.0  # s after Ctrl-C in which Python has surely told the program, unless that waits outside Python
 _EXIT_LOST = 1
 
 
@@ -44,6 +47,7 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         self._watcher = threading.Thread(target=self._watch, name="processes", daemon=True)
         self._stuck = threading.Event()  # the first process cannot go on, for a reason that it does not know
         self._ending = threading.Event()  # the first process ends for a reason that it knows, and says it
+        self._signals: socket.socket | None = None  # gives the number of each signal that reaches the first process
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Trainer | None = None, **kwargs: Any) -> Any:
         """Start the other processes, unless that was done, and call a function in this one."""
@@ -51,6 +55,7 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         if not self.cluster_environment.creates_processes_externally:
             os.environ[LAUNCHER] = str(os.getpid())
             self._call_children_scripts()
+            self._listen()
             self._watcher.start()
         _set_num_threads_if_needed(self.num_processes)
         try:
@@ -83,8 +88,27 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         if signum == signal.SIGTERM:
             raise SIGTERMException
 
+    def _listen(self) -> None:
+        """Have signals written down as they come, which the kernel's part of a handler does wherever the program is."""
+        if threading.current_thread() is not threading.main_thread():
+            return  # who calls this from another thread has signals of its own to see to
+        self._signals, written = socket.socketpair()
+        for end in (self._signals, written):
+            end.setblocking(False)
+        signal.set_wakeup_fd(written.detach(), warn_on_full_buffer=False)
+
+    def _interrupted(self) -> bool:
+        if self._signals is None:
+            return False
+        try:
+            return signal.SIGINT in self._signals.recv(64)
+        except BlockingIOError:
+            return False
+
     def _watch(self) -> None:
         while not self._ending.wait(_LOOK):
+            if self._interrupted() and not self._ending.wait(_DEAF):
+                self._leave("interrupted", 128 + signal.SIGINT)
             codes = [process.poll() for process in self.procs]
             if all(code == 0 for code in codes):
                 return
@@ -99,11 +123,13 @@ class WatchedLauncher(_SubprocessScriptLauncher):
             self._stuck.wait(_OWN_END)
         if self._ending.is_set():
             return
+        self._leave(f"error: process {rank + 1} of {self.num_processes} {how}", _EXIT_LOST)
+
+    def _leave(self, why: str, status: int) -> None:
         for process in self.procs:
             process.kill()
         try:
             self._lost()
         finally:
-            sentence = f"process {rank + 1} of {self.num_processes} {how}; the same command goes on from the last epoch"
-            os.write(sys.stderr.fileno(), f"fau-train: error: {sentence}\n".encode())
-            os._exit(_EXIT_LOST)
+            os.write(sys.stderr.fileno(), f"fau-train: {why}; the same command goes on from the last epoch\n".encode())
+            os._exit(status)

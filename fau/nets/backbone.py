@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import math
 import pickle
 import sys
@@ -228,6 +229,9 @@ def _create(name: str, pretrained: bool | str, size: int, options: dict[str, Any
         made: nn.Module = timm.create_model(name, pretrained is True, num_classes=0, **pooling, **options)
         return made
 
+    hub = logging.getLogger("huggingface_hub")
+    level = hub.level
+    hub.setLevel(logging.ERROR)  # it prints each of its many tries; what they came to is said below
     try:
         try:
             model = create(global_pool="")  # keeps a last norm before the pooling, where this model has one
@@ -242,6 +246,8 @@ def _create(name: str, pretrained: bool | str, size: int, options: dict[str, Any
             f"the pretrained weights of {name} cannot be had ({_reason(error)}); "
             "go online once, or set the net's pretrained to the path of a weight file, or to false"
         ) from error
+    finally:
+        hub.setLevel(level)
     if isinstance(pretrained, str):
         _load_file(model, name, checked(pretrained))
     _drop_unused(model, size)

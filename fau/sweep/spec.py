@@ -179,6 +179,8 @@ def load(file: Path, extra: Sequence[str] = (), json_folder: Path = Path()) -> S
 def _check(configuration: Any, where: str) -> None:
     if not isinstance(configuration, Mapping):
         raise FauError(f"{where} must hold `method`, `command` and `parameters`, not a {type(configuration).__name__}")
+    if "parameters" not in configuration and {"experiment", "model", "data", "trainer"} & set(configuration):
+        raise FauError(f"{where} is an experiment, not a sweep; fau-train --config trains it")
     for key in configuration:
         if key not in _KEYS:
             raise FauError(f"{where} has the unknown key {key!r}; W&B knows {', '.join(sorted(_KEYS))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch.distributed import TCPStore
 
 from fau.launched import LAUNCHER
 from fau.modules import launcher
@@ -182,3 +185,21 @@ def test_processes_that_end_well_are_no_loss(tmp_path: Path) -> None:
     first.join(120)
     assert first.exitcode == 0
     assert (tmp_path / "said").read_text() == ""
+
+
+def test_ctrl_c_is_heard_where_the_first_process_waits_outside_python(tmp_path: Path) -> None:
+    def wait() -> None:
+        (tmp_path / "waits").touch()
+        while True:  # it may be told before it waits
+            with contextlib.suppress(KeyboardInterrupt):
+                TCPStore("127.0.0.1", 0, 2, is_master=True, timeout=timedelta(seconds=600))  # as torch waits
+
+    first = start(tmp_path, [FOREVER], wait)
+    others = pids(tmp_path, 1)
+    wait_for((tmp_path / "waits").exists)
+    os.kill(first.pid, signal.SIGINT)
+    first.join(120)
+    assert first.exitcode == 130
+    assert (tmp_path / "said").read_text() == "fau-train: interrupted; the same command goes on from the last epoch\n"
+    assert (tmp_path / "lost").exists()
+    wait_for(lambda: not any(map(alive, others)))

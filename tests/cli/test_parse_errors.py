@@ -39,6 +39,10 @@ def _parser() -> jsonargparse.ArgumentParser:
         (["--model.net", "No"], "setting 'model.net' cannot be 'No': no class of that name fits"),
         (["--model.net", "torch.nn.Linear"], "setting 'model.net': "),
         (["--config", "/does/not/exist.yaml"], "setting 'config': File does not exist: '/does/not/exist.yaml'"),
+        (
+            ["experiments/gla.yaml"],
+            "'experiments/gla.yaml' is no setting; to take settings from a file, write --config ",
+        ),
         (["--numbr", "3"], "unknown setting --numbr 3; fau-train --print_config lists"),
         (["--model", "{net: {init_args: {pool: 111111}}}"], "cannot be '111111': expected str (in quotes, in a file)"),
     ],

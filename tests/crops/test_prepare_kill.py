@@ -98,7 +98,7 @@ def test_a_killed_program_goes_on(root: Path, tmp_path: Path, whole: dict[str, b
         out.parent.mkdir()
         unfinished = out.parent / ".out.partial"
         status = kill_on_the_way(root, out, how, 0.0)
-        assert status in (ended, 0)
+        assert status in (ended, 0) or (out.exists() and status == -how)  # done, and hit as Python was taken down
         if not out.exists():
             break
     else:
@@ -107,7 +107,7 @@ def test_a_killed_program_goes_on(root: Path, tmp_path: Path, whole: dict[str, b
     assert jobs[0] > 0  # what is finished is kept
     for delay in (0.2, 0.5, 1.0):
         status = kill_on_the_way(root, out, how, delay)
-        assert status in (ended, 0)
+        assert status in (ended, 0) or (out.exists() and status == -how)
         if out.exists():
             break
         jobs.append(finished(unfinished))

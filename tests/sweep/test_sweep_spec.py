@@ -78,6 +78,7 @@ def changed(**keys: Any) -> dict[str, Any]:
         (changed(method="bayes"), ["'bayes'", "wandb sweep", "wandb agent"]),
         (changed(method="random"), ["'random'", "wandb agent"]),
         (changed(method=None), ["method: grid"]),
+        ("experiment: gla\nname: full\n", ["is an experiment", "fau-train --config"]),
         (changed(paramters={}), ["unknown key 'paramters'", "parameters"]),
         (changed(parameters=None), ["no `parameters`"]),
         (changed(parameters={}), ["no `parameters`"]),
