@@ -31,7 +31,7 @@ FORK, PROCESS = (
     0.54,
     12.0,
 )  # s that a trial takes beyond training and testing (sweep_overhead.md; of a process: all it takes)
-REPORT = 9.7  # s of the processor for 1,000 runs (report_speed.md)
+REPORT = 7.7  # s of the processor for 1,000 runs (report_speed.md)
 
 # PUBLISHED: training of ResNet-50 at 224 px in mixed precision, images a second on one GPU.
 GPUS = {

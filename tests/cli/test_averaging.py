@@ -18,6 +18,7 @@ from fau.runs import RunDirectory
 OnlyRun = Callable[[Path], tuple[Path, dict[str, Any]]]
 
 
+@pytest.mark.slow
 def test_an_average_is_what_is_tested_and_survives_an_interruption(
     tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def test_frozen_layers_and_norms_never_move(tiny_cropset: Path, tmp_path: Path, 
     np.testing.assert_allclose(np.divide(rates[1:], rates[:-1]), 2)  # each layer twice the one before it
 
 
+@pytest.mark.slow
 def test_a_run_stopped_between_the_phases_ends_as_one_that_was_not(
     tiny_cropset: Path, tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

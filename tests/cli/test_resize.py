@@ -18,6 +18,7 @@ def _scores(arguments: list[str], runs: Path) -> np.ndarray:
     return scores
 
 
+@pytest.mark.slow
 def test_windows_change_the_training_and_workers_do_not(tiny_args: list[str], tmp_path: Path) -> None:
     settings = [*tiny_args, "--model.resize=40", "--data.augment=flip", "--model.allow_upsample=true"]
     here = _scores([*settings, "--data.num_workers=0"], tmp_path / "here")

@@ -45,6 +45,7 @@ def test_a_limit_takes_evenly_spread_crops(tmp_path: Path) -> None:
         mean_face(cropset, 0)
 
 
+@pytest.mark.slow
 def test_alignment_makes_the_mean_sharper(tmp_path: Path) -> None:
     """The mean of aligned faces keeps eyes and mouth; that of the same faces cut by their boxes, as tilted, less."""
     detail = {}

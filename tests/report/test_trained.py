@@ -68,6 +68,7 @@ def test_the_report_marks_what_the_test_fold_chose(choices: Path) -> None:
     assert notes["Epochs of test"].startswith("† These scores are of the test fold")
 
 
+@pytest.mark.slow
 def test_jaanet_s_landmarks_are_those_of_training(tiny_cropset: Path, tmp_path: Path) -> None:
     config = ["--config", str(ROOT / "experiments/jaanet-tiny.yaml"), f"--data.crop_set={tiny_cropset}"]
     for fold in (1, 2, 3):
