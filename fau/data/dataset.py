@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 
 import cv2
@@ -116,6 +118,9 @@ class EpochLoader:
             persistent_workers=workers > 0,
             worker_init_fn=_start_worker,
         )
+        # Kept alive from here until nobody has this object. Were it collected together with it, in a cycle (a trainer
+        # is one), its queues would be closed before it had told its workers to end: it waits five seconds for each.
+        weakref.finalize(self, _let_go, self._loader).atexit = False
 
     def __len__(self) -> int:
         return len(self._loader)
@@ -136,6 +141,11 @@ def default_workers(on_gpu: bool, processes: int) -> int:
     return min(16, max(0, usable_cores() // processes - 1))
 
 
+def _let_go(_: DataLoader[Batch]) -> None:
+    """Do nothing: a loader that is referred to no more ends its workers by itself."""
+
+
 def _start_worker(_: int) -> None:
+    gc.freeze()  # a worker must not collect what it has from its parent, whose other loaders' workers it would end
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

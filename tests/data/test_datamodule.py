@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
 import json
+import multiprocessing
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +219,22 @@ def test_without_validation_there_is_no_validation_loader(make_data: Make) -> No
     loader = data.val_dataloader()
     assert isinstance(loader, EpochLoader)
     assert [b["index"].tolist() for b in loader] == [b["index"].tolist() for b in data.test_dataloader()]
+
+
+def test_workers_end_with_a_loader_that_is_found_in_a_cycle(make_data: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that were not told to end are waited for, five seconds each, and killed."""
+    killed: list[BaseProcess] = []
+    monkeypatch.setattr(BaseProcess, "terminate", killed.append)
+    others = set(multiprocessing.active_children())
+    cycle: list[Any] = [make_data(num_workers=2).train_dataloader()]
+    cycle.append(cycle)
+    next(iter(cycle[0]))
+    workers = set(multiprocessing.active_children()) - others
+    del cycle
+    gc.collect()
+    assert len(workers) == 2
+    assert not any(worker.is_alive() for worker in workers)
+    assert not killed
 
 
 def test_holdout_has_a_loader(make_data: Make) -> None:
