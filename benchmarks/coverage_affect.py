@@ -14,7 +14,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from fau.concordance import moment_scores
+from fau.metrics import moment_scores
 from fau.stats.ccc import ccc_difference, ccc_intervals, ccc_swap_test, rmse_intervals
 
 Array = NDArray[np.float64]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -17,9 +16,10 @@ import numpy as np
 import psutil
 import torch
 import yaml
+from frozen_code import frozen_environment
 
 from fau.runs import RunDirectory, ledger
-from fau.synthetic.corpus import default_cropset
+from fau.synthetic.cache import default_cropset
 
 BASE = {
     "experiment": "faults",
@@ -68,7 +68,7 @@ class FaultSweep:
         return subprocess.Popen(
             [*command, "--threads=1", *self._options, *options],
             cwd=self.folder,
-            env=dict(os.environ) | (environment or {}),
+            env=frozen_environment(self.folder) | (environment or {}),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -178,13 +178,15 @@ def rank(bench: Bench, times: int) -> Row:
 
 def one_rank(bench: Bench, first: Any, killed: list[int], ended: list[float]) -> bool:
     """Kill one process of a trial at a random moment, and time how long the other takes to end; False if too late."""
-    due = time.monotonic() + bench.rng.uniform(0, bench.trial_seconds[True])
-    while time.monotonic() < due and first.is_running():
-        time.sleep(0.02)
+    other, whole = bench.rng.random() < 0.5, bench.trial_seconds[True]
     try:
-        second = [p for p in first.children() if "LOCAL_RANK" in p.environ()]  # none before the first has imported
-        group, chosen = [first, *first.children(recursive=True)], bench.rng.choice([first, *second])
-    except psutil.Error:
+        while other and not second_of(first):  # it comes once the first has imported, half through the trial
+            time.sleep(0.02)
+        due = time.monotonic() + bench.rng.uniform(0, whole / 2 if other else whole)
+        while time.monotonic() < due and first.is_running():
+            time.sleep(0.02)
+        group, (chosen, *_) = [first, *first.children(recursive=True)], second_of(first) if other else [first]
+    except (psutil.Error, ValueError):  # the trial has ended meanwhile, or its second process
         return False
     if kill([chosen], bench.rng) is None:
         return False
@@ -193,6 +195,11 @@ def one_rank(bench: Bench, first: Any, killed: list[int], ended: list[float]) ->
     ended.append(time.monotonic() - began)
     killed[chosen is not first] += 1
     return True
+
+
+def second_of(first: Any) -> list[Any]:
+    """Return the second process of a trial, or nothing."""
+    return [process for process in first.children() if "LOCAL_RANK" in process.environ()]
 
 
 def terminate(bench: Bench, times: int) -> Row:

@@ -29,8 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.hardware import describe_hardware
-from fau.metrics import group_counts
-from fau.ranking import rank
+from fau.metrics import group_counts, rank
 from fau.runs import RunDirectory
 
 SUBJECTS, SKILLS = 41, 8

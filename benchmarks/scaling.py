@@ -2,10 +2,10 @@
 
     python benchmarks/scaling.py [--trials 1000] [--disk 1.0] [--cores 8] [--markdown FILE]
 
-Nothing here was timed on a GPU. Every input below says whether it is MEASURED (on two cores of an AMD EPYC, where
-named), PUBLISHED by others, or ASSUMED; change the assumptions by the options. A trial is one fold of one network;
-its stages follow each other, since training waits for its loader, its checkpoint and its evaluation. Trials go to the
-first free GPU in the order of the grid, with durations that scatter by 5 % (ASSUMED).
+Nothing here was timed on a GPU. Every input below says whether it is MEASURED (two cores of an AMD EPYC, 2026-11-22),
+PUBLISHED by others, or ASSUMED; change the assumptions by the options. A trial is one fold of one network; its stages
+follow each other, since training waits for its loader, its checkpoint and its evaluation. Trials go to the first free
+GPU in the order of the grid, with durations that scatter by 5 % (ASSUMED).
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ TEST, VALIDATION = FRAMES / 3, FRAMES * 2 / 3 * 0.2
 TRAINING = FRAMES * 2 / 3 - VALIDATION
 CROP_SET = FRAMES * 256 * 256 * 3  # bytes: uint8 crops of 256 px, one crop set for all networks
 
-# MEASURED, benchmarks/results: augmentation, images a second and core, by the pixels of a side (augment.md; that at 224
-# while the machine was busy). Between them, in proportion to the area.
-AUGMENTED = {112: 3503.0, 224: 1231.0}
-FORK, PROCESS = (
-    0.54,
-    12.0,
-)  # s that a trial takes beyond training and testing (sweep_overhead.md; of a process: all it takes)
-REPORT = 7.7  # s of the processor for 1,000 runs (report_speed.md)
+# MEASURED, benchmarks/results: augmentation, images a second and core, by the pixels of a side (augment.md; the machine
+# was busy with other work, and an idle one did 3,503 at 112 px). Between them, in proportion to the area.
+AUGMENTED = {112: 2762.0, 224: 1230.0}
+# Of a quiet machine: s that a forked trial takes beyond training and testing, and s of the processor that a process of
+# its own takes with a batch of each (sweep_overhead.md).
+FORK, PROCESS = 0.94, 10.6
+REPORT = 7.7  # s of the processor for 1,000 runs (report_speed.md), of a quiet machine
 
 # PUBLISHED: training of ResNet-50 at 224 px in mixed precision, images a second on one GPU.
 GPUS = {

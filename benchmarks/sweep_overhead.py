@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 
 import yaml
+from frozen_code import frozen_environment
 
 from fau.hardware import describe_hardware
 
@@ -40,8 +41,9 @@ def sweep(folder: Path, name: str, command: list[str], trials: int, *options: st
     content = {"method": "grid", "command": command, "parameters": {"seed": {"values": list(range(trials))}}}
     (folder / name).write_text(yaml.safe_dump(content))
     arguments = [sys.executable, "-m", "fau.cli.sweep", name, "--no-report", *options]
+    environment = frozen_environment(folder)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(arguments, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(arguments, cwd=folder, check=True, stdout=subprocess.DEVNULL, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.monotonic() - began, used

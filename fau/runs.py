@@ -14,14 +14,11 @@ import io
 import json
 import math
 import os
-import subprocess
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +27,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 import fau.interrupts  # noqa: F401
-from fau import __version__
+from fau.atomic import write_atomically
 from fau.errors import FauError
 from fau.heartbeat import Hold
 from fau.npz import read_npz
@@ -43,7 +40,6 @@ _RECORD_TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("fold", "folds", "epochs", "best_epoch"), (int,)),
     **{"wall_s": (int, float), "labels": (list,), "metrics": (dict,), "crop_set": (dict,)},
 }
-RECORD_LIBRARIES = ("torch", "lightning", "torchmetrics", "timm", "albumentations", "numpy", "opencv-python-headless")
 
 
 def run_id(deciding: Mapping[str, Any]) -> str:
@@ -57,25 +53,6 @@ def run_id(deciding: Mapping[str, Any]) -> str:
     """
     text = json.dumps(deciding, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def write_atomically(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a reader, or a full disk, never meets half of it.
-
-    Raises:
-        OSError: If the disk is full or the folder cannot be written; the file then is what it was.
-    """
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 class RunDirectory:
@@ -301,29 +278,3 @@ def record_trial(run: RunDirectory, status: str) -> None:
     if target:
         content = {"run_dir": str(run.path.absolute()), "status": status}
         write_atomically(Path(target), json.dumps(content).encode())
-
-
-def code_version() -> str:
-    """Return the commit of the source tree, marked when files differ from it, or else the package's version."""
-    folder = Path(__file__).parent
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
-    try:
-        described = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-        # An installed package may lie inside somebody else's repository, whose commit says nothing about fau.
-        tracked = subprocess.run(
-            ["git", "-C", str(folder), "ls-files", "--error-unmatch", "runs.py"], capture_output=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return __version__
-    return f"{__version__}+{described}" if tracked.returncode == 0 else __version__
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that decide results."""
-    versions = {}
-    for name in RECORD_LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "absent"
-    return versions

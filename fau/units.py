@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 group`` or ``1,200 groups``; the noun takes an s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration as ``45 s``, ``3:20 min`` or ``2:05 h``."""
     whole = round(seconds)

@@ -87,7 +87,7 @@ def _seeded() -> None:
 @pytest.fixture(scope="session")
 def tiny_cropset(_sealed: None) -> Path:
     """The smallest synthetic corpus, drawn once a session."""
-    from fau.synthetic.corpus import default_cropset
+    from fau.synthetic.cache import default_cropset
 
     return default_cropset("synthetic-tiny")
 

@@ -161,6 +161,32 @@ def test_machines_that_take_over_at_the_same_moment_do_not_both_get_it(start: St
     assert end(holder) == 0
 
 
+def test_a_file_system_that_did_not_answer_makes_nobody_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hangs for longer than the patience, for the holder too, whose heart beats on afterwards."""
+    file = tmp_path / ".heartbeat"
+    entry = '{"machine": "n", "host": "north", "name": "other", "beat": 0}'
+    file.write_text(entry)
+    looks, left_alone, read = [], [], Hold._read
+
+    def slow(self: Hold) -> bytes:
+        looks.append("look")
+        if len(looks) == 2:
+            time.sleep(1.5 * heartbeat.BEAT * heartbeat.MISSED)
+        if len(looks) == 3:
+            left_alone.append(file.read_text() == entry)
+            file.write_text(entry.replace("0", "1"))
+        return read(self)
+
+    monkeypatch.setattr(Hold, "_read", slow)
+    with (
+        pytest.warns(UserWarning, match="sign of life"),
+        pytest.raises(FauError, match="by another process, on machine 'north'; wait for it"),
+        hold(tmp_path).taken(0),
+    ):
+        pass
+    assert left_alone == [True]
+
+
 def test_who_loses_a_takeover_leaves_it_to_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two find the holder dead and write their names; the later name stands."""
     later = '{"machine": "s", "host": "south", "name": "other", "beat": 0}'

@@ -18,9 +18,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each part may import from itself and from the rows above its own. A new part of the package needs a place here.
 ROWS = [
     {"fau", "errors", "cores", "interrupts", "launched", "paths", "units"},
-    {"labels", "landmarks", "hardware", "heartbeat", "npz"},
-    {"losses", "metrics", "concordance"},
-    {"corpora", "nets", "runs", "ranking", "stats"},
+    {"labels", "landmarks", "hardware", "heartbeat", "npz", "atomic", "versions"},
+    {"losses", "metrics"},
+    {"corpora", "nets", "runs", "stats"},
     {"crops"},
     {"synthetic"},
     {"data"},
@@ -35,9 +35,9 @@ ROW = {part: row for row, parts in enumerate(ROWS) for part in parts}
 
 # Which files alone import a package, as paths below the package; a folder stands for all in it.
 ONLY_IMPORTERS = {
-    "timm": {"nets/backbone.py", "nets/torchvision_models.py"},
-    "wandb": {"tracking/client.py", "report/wandb_report.py"},
-    "wandb_workspaces": {"report/wandb_report.py"},
+    "timm": {"nets/timm_models.py", "nets/torchvision_models.py"},
+    "wandb": {"tracking/client.py", "report/formats/wandb_report.py"},
+    "wandb_workspaces": {"report/formats/wandb_report.py"},
     "albumentations": {"data/augment.py"},
     "av": {"corpora/media.py"},
     "mediapipe": {"crops/detect.py"},
@@ -50,11 +50,11 @@ WITHOUT_TORCH = {
     "landmarks",
     "metrics",
     "stats",
-    "concordance",
-    "ranking",
     "corpora",
     "crops",
     "synthetic",
+    "atomic",
+    "versions",
     "runs",
     "report",
 }

@@ -122,6 +122,15 @@ def test_no_nan_without_a_note_and_bounds_in_order(counts):
         assert np.isnan(p) or 0 < p <= 1
 
 
+def test_a_network_that_calls_one_class_alone_has_its_f1_in_its_interval():
+    """Eight classes of two frames each in each of three groups, all of them called the last."""
+    counts = np.zeros((3, 8, 3))
+    counts[:, :7, 2], counts[:, 7, 0], counts[:, 7, 1] = 2, 2, 14
+    macro = stats.f1_intervals(counts).macro
+    assert macro.value == pytest.approx(2 / 9 / 8)
+    assert macro.low <= macro.value <= macro.high
+
+
 def test_seeds_are_averaged_after_pooling():
     seeds = np.stack([study(seed=s) for s in range(3)])
     estimate = stats.f1_intervals(seeds)

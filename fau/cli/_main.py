@@ -29,7 +29,13 @@ _WAYS_OUT = {
 } | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change the permissions, or name another path")
 
 
-def guarded(program: str, body: Callable[[], int], again: str = "the same command", resumes: bool = True) -> int:
+def guarded(
+    program: str,
+    body: Callable[[], int],
+    again: str = "the same command",
+    resumes: bool = True,
+    said: set[str] | None = None,
+) -> int:
     """Run the body of a program and turn what users can mend into one sentence on stderr.
 
     Args:
@@ -37,6 +43,7 @@ def guarded(program: str, body: Callable[[], int], again: str = "the same comman
         body: The program; returns its exit status.
         again: What goes on where this call was interrupted.
         resumes: Whether it does, or begins anew.
+        said: Errors that were printed before and are not printed again; takes this one.
 
     Returns:
         The body's status, 2 after a ``FauError`` or a full disk, 130 after Ctrl-C.
@@ -45,12 +52,19 @@ def guarded(program: str, body: Callable[[], int], again: str = "the same comman
         SystemExit: As the body did; after SIGTERM, with status 143, that is said first.
     """
     _early.stop_listening()
+
+    def refuse(sentence: str) -> int:
+        if said is None or sentence not in said:
+            print(f"{program}: error: {sentence}", file=sys.stderr)
+        if said is not None:
+            said.add(sentence)
+        return EXIT_ERROR
+
     try:
         with _termination_raised():
             return body()
     except FauError as error:
-        print(f"{program}: error: {_plain(str(error))}", file=sys.stderr)
-        return EXIT_ERROR
+        return refuse(_plain(str(error)))
     except KeyboardInterrupt:
         print(f"{program}: interrupted; {again} {'goes on from here' if resumes else 'begins anew'}", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -65,8 +79,17 @@ def guarded(program: str, body: Callable[[], int], again: str = "the same comman
     except OSError as error:
         where = f" '{error.filename}'" if error.filename else ""
         way_out = f"; {_WAYS_OUT[error.errno]}" if error.errno in _WAYS_OUT else ""
-        print(f"{program}: error: {error.strerror or error}{where}{way_out}", file=sys.stderr)
-        return EXIT_ERROR
+        return refuse(f"{error.strerror or error}{where}{way_out}")
+
+
+def refuse_file(folder: Path | None, flag: str = "--out") -> None:
+    """Refuse a file, or a link to nothing, where a folder is to be written, before the work that would be lost.
+
+    Raises:
+        FauError: If it is one.
+    """
+    if folder is not None and (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+        raise FauError(f"'{folder}' is no folder; choose another one with {flag}, or remove it")
 
 
 def _plain(text: str) -> str:

@@ -24,9 +24,8 @@ Measure what models cost: parameters, operations, latency, frames a second,
 training speed and memory. A model is a configuration file, the folder of a run
 or of an experiment (a run of each row), or what fau-train's flags say; the
 flags, --config among them, hold for every model. An overlay changes the file
-that its folder is named after. Pictures are noise of the
-network's input size and weights are random, so that no corpus and no weight
-file is needed.
+that its folder is named after. Pictures are noise of the network's input size
+and weights are random, so that no corpus and no weight file is needed.
 """
 _EXAMPLES = """\
 examples:
@@ -63,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU, if any")
     parser.add_argument(
         "--precision", metavar="NAME", help="32-true, bf16-mixed or 16-mixed (default: the configuration's, or the "
         "fastest that the hardware has, as fau-train chooses)"
@@ -90,6 +89,8 @@ def _models(options: argparse.Namespace, rest: list[str]) -> tuple[dict[str, lis
     for file in filter(None, (options.json, options.csv, options.markdown)):
         if not file.parent.is_dir():
             raise FauError(f"'{file.parent}' is not a folder; name a file in one that exists")
+        if not os.access(file.parent, os.W_OK) or file.is_dir():
+            raise FauError(f"'{file}' cannot be written; name another file")
     files, flags = _split(rest)
     if options.keep and (not files or any(file.name != "config.yaml" for file in files)):
         raise FauError(
@@ -109,11 +110,11 @@ def _bench(options: argparse.Namespace, rest: list[str], command: str) -> int:
     import torch  # late, so that --help and a wrong path answer at once
     from rich.console import Console
 
+    from fau.atomic import write_atomically
     from fau.bench.measure import measure
     from fau.cli.bench_table import as_csv, as_json, as_kept, as_markdown, cost_table
     from fau.hardware import describe_hardware, limit_threads
-    from fau.report.text import print_table
-    from fau.runs import write_atomically
+    from fau.report.formats.text import print_table
 
     device = options.device
     if device == "auto":
@@ -192,7 +193,8 @@ def _a_run_a_row(folder: Path) -> list[Path]:
 
 def _configurations(file: Path) -> list[str]:
     """Return the arguments that read a configuration; an overlay's folder is named after the file that it changes."""
-    base = file.parent.with_suffix(".yaml")
+    folder = file.absolute().parent  # which of a bare name is the current one
+    base = folder.with_name(f"{folder.name}.yaml") if folder.name else folder
     return [f"--config={own}" for own in ([base, file] if base.is_file() else [file])]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from fau.bench.measure import Cost, Spread
 from fau.report.costs import FILE, FORMAT
+from fau.report.formats.text import markdown_table
 from fau.report.tables.table import Table
-from fau.report.text import markdown_table
 
 
 def cost_table(costs: list[Cost], conditions: Mapping[str, Any]) -> Table:

@@ -11,9 +11,11 @@ from time import perf_counter
 from fau.cli._main import EXIT_TERMINATED, guarded
 from fau.cli.check import add_check
 from fau.cli.identify import add_identify
+from fau.cli.info import add_info
 from fau.cli.prepare import add_prepare
 from fau.cli.preview import add_preview
 from fau.synthetic.recipe import RECIPES, Recipe, named_recipe
+from fau.units import counted
 
 PROGRAM = "fau-data"
 
@@ -29,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else argv
     options = _parser(with_corpora=arguments[:1] == ["prepare"]).parse_args(arguments)
-    return guarded(PROGRAM, lambda: int(options.run(options)))
+    return guarded(PROGRAM, lambda: int(options.run(options)), resumes=arguments[:1] == ["prepare"])
 
 
 def _parser(with_corpora: bool) -> argparse.ArgumentParser:
@@ -46,9 +48,7 @@ def _parser(with_corpora: bool) -> argparse.ArgumentParser:
     add_check(commands)
     add_preview(commands)
 
-    tell = commands.add_parser("info", help="say what a crop set holds, with label rates")
-    tell.add_argument("path", metavar="PATH", help="folder of a crop set, or the name of a recipe (labels alone)")
-    tell.set_defaults(run=_info)
+    add_info(commands)
     add_prepare(commands, with_corpora)  # all readers are imported for their options
     add_identify(commands)
     return parser
@@ -102,27 +102,7 @@ def _synthesize(options: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, before)
     if not options.quiet:
         seconds = perf_counter() - start
-        print(f"{options.out}: {recipe.crops} crops of {recipe.size} px in {seconds:.1f} s")
-    return 0
-
-
-def _info(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from fau.crops.store import CropSet
-    from fau.crops.summary import print_summary, summarise
-
-    if options.path in RECIPES and not Path(options.path).exists():
-        from fau.synthetic.rows import labels_manifest
-
-        recipe = RECIPES[options.path]
-        title = f"{recipe.name}: {recipe.size} px, recipe {recipe.hash}, labels alone"
-        summary = summarise(labels_manifest(recipe))
-    else:
-        cropset = CropSet.open(options.path)
-        title = f"{cropset.info.name} ({cropset.info.corpus}): {cropset.size} px, id {cropset.id}"
-        summary = summarise(cropset.manifest)
-    print_summary(Console(), title, summary)
+        print(f"{options.out}: {counted(recipe.crops, 'crop')} of {recipe.size} px in {seconds:.1f} s")
     return 0
 
 

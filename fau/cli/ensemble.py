@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,7 +86,7 @@ def _ensemble(arguments: argparse.Namespace) -> int:
         table.add_row(record["name"], str(record["fold"]), str(record["seed"]), *cells)
     Console().print(table)
     out = written[0].path.parent
-    print(f"{len(written)} runs in {out}; compare them by: fau-report {out}")
+    print(f"{len(written)} runs in {out}; compare them by: fau-report {shlex.quote(str(out))}")
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fau.cli._main import guarded, plain_warnings
+from fau.cli._main import guarded, plain_warnings, refuse_file
 from fau.errors import FauError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     for name, least in (("faces", 1), ("sample", 1), ("seed", 0)):
         if getattr(arguments, name) < least:
             raise FauError(f"--{name} is {getattr(arguments, name)}; give {least} or more")
+    refuse_file(arguments.out)
     # Late, so that --help and a wrong number answer at once.
     from rich.console import Console
 
@@ -97,8 +98,7 @@ def _one(run: RunDirectory, arguments: argparse.Namespace, console: Any) -> None
 
     look, faces = _look(run, arguments)
     folder = arguments.out or run.path / ("explain" if not faces else f"explain-{faces}")
-    if folder.exists() and not folder.is_dir():
-        raise FauError(f"'{folder}' is no folder; choose another one with --out, or remove it")
+    refuse_file(folder)
     record = run.read()
     about = look.about
     meta = f"{about['network']} · {about['part']} · run {record['run_id']} · {about['checkpoint']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ def add_identify(commands: Any) -> None:
 
 
 def _identify(chosen: argparse.Namespace) -> int:
+    if (chosen.path / "cropset.json").is_file():
+        print(f"{chosen.path}: a crop set; next: fau-data check {_typed(chosen.path)}")
+        return 0
     tree = Tree(chosen.path)
     matches = identify(tree)
     if packed := tree.packed_twice():
@@ -43,11 +47,16 @@ def _identify(chosen: argparse.Namespace) -> int:
         print(f"{chosen.path} holds several corpora:")
         for name, match in below.items():
             path = chosen.path / name
-            print(f"{path}: {match.corpus.title}; next: fau-data prepare {match.corpus.name} {path} OUT")
+            print(f"{path}: {match.corpus.title}; next: fau-data prepare {match.corpus.name} {_typed(path)} OUT")
         return 0
     best = fits[0].corpus
-    print(f"{chosen.path}: {best.title}; next: fau-data prepare {best.name} {chosen.path} OUT")
+    print(f"{chosen.path}: {best.title}; next: fau-data prepare {best.name} {_typed(chosen.path)} OUT")
     return 0
+
+
+def _typed(path: Path) -> str:
+    """Return a path as one types it, in quotes where it needs them."""
+    return shlex.quote(str(path))
 
 
 def _print(matches: list[Match]) -> None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
+from fau.cli.bar import bar
 from fau.corpora.base import Corpus
 from fau.corpora.identify import told_what_it_is
 from fau.corpora.options import about, options
 from fau.corpora.registry import corpora
 from fau.crops.align import ALIGNMENTS
 from fau.crops.duplicates import COPIES
-from fau.crops.prepare import Report, Settings, Track, prepare
+from fau.crops.prepare import Report, Settings, prepare, refuse_place
 from fau.crops.recipe import LANDMARKS
+from fau.units import counted
 
 _DESCRIPTION = (
     "Make a crop set of a corpus as its owner delivers it, in a folder or in zip archives. Stopped at any moment, the "
@@ -43,14 +40,22 @@ def add_prepare(commands: Any, with_corpora: bool) -> None:
         one = names.add_parser(
             name,
             help=reader.title,
-            description=f"{about(reader)}\n\nLicence: {reader.ask}".replace("%", "%%"),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            description=f"{about(reader)}\n\nLicence: {reader.ask}".replace("%", "%%").replace("``", "`"),
+            formatter_class=_Paragraphs,
         )
         one.add_argument("raw", type=Path, metavar="RAW", help="the folder, or the zip archive, as it was delivered")
         one.add_argument("out", type=Path, metavar="OUT", help="folder to make; it must not exist")
         _add_own(one, reader)
         _add_common(one)
         one.set_defaults(run=_prepare, reader=reader)
+
+
+class _Paragraphs(argparse.HelpFormatter):
+    """Fits each paragraph of a description to the terminal, where argparse makes one of all."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        return "\n\n".join(fill(paragraph, width, indent) for paragraph in text.split("\n\n"))
 
 
 def _add_own(parser: argparse.ArgumentParser, reader: type[Corpus]) -> None:
@@ -60,7 +65,7 @@ def _add_own(parser: argparse.ArgumentParser, reader: type[Corpus]) -> None:
     group = parser.add_argument_group(f"options of {reader.title}")
     for option in own:
         flag = f"--{option.name.replace('_', '-')}"
-        text = option.text.replace("%", "%%").rstrip(".")
+        text = option.text.replace("%", "%%").replace("``", "`").rstrip(".")
         kept: dict[str, Any] = {"dest": f"own_{option.name}", "default": option.default}
         if option.kind is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text, **kept)
@@ -158,11 +163,12 @@ def _prepare(chosen: argparse.Namespace) -> int:
         if not chosen.quiet:
             print(sentence, flush=True)
 
+    refuse_place(chosen.out)
     with told_what_it_is(chosen.raw, reader.name):
         corpus = reader(chosen.raw, **own)
-    with _bar() as track:
+    with bar("preparing crops") as track:
         report = prepare(corpus, chosen.out, settings, chosen.workers, say, track)
-    say(f"{chosen.out}: {report.crops:,} crops of {report.rows:,} rows")
+    say(f"{chosen.out}: {counted(report.crops, 'crop')} of {counted(report.rows, 'row')}")
     for line in _lost(report):
         say(line)
     return 0
@@ -180,32 +186,3 @@ def _lost(report: Report) -> Iterator[str]:
         yield f"  {report.duplicates['crops']:>9,}  kept, that look the same as others; never in different folds"
     if report.extras:
         yield f"extras.parquet has what else the owner says of crops: {', '.join(report.extras)}"
-
-
-@contextmanager
-def _bar() -> Iterator[Track]:
-    """Show a bar with the time left where stderr is a terminal."""
-    bar = Progress(
-        TextColumn("preparing crops"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
-    task = None
-
-    def track(done: int, total: int) -> None:
-        nonlocal task
-        if task is None:
-            task = bar.add_task("", total=total, completed=done)
-            bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield track
-    finally:
-        bar.stop()

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fau.cli.check import add_protocol, look_into
+from fau.cli._main import refuse_file
+from fau.cli.bar import bar
+from fau.cli.check import add_protocol, divided
 from fau.crops.format import refuse_inside_cropset
 from fau.crops.recipe import SIZES
 from fau.errors import FauError
@@ -36,14 +38,15 @@ def add_preview(commands: Any) -> None:
 def _preview(options: argparse.Namespace) -> int:
     path = Path(options.what)
     out = options.out or Path(f"{path.resolve()}-preview" if path.name in ("", "..") else f"{path}-preview")
-    if (out.exists() or out.is_symlink()) and not out.is_dir():
-        raise FauError(f"'{out}' is no folder; choose another one with --out, or remove it")
+    refuse_file(out)
     refuse_inside_cropset(out)
     if options.what in RECIPES and not path.exists():
         named_recipe(options.what, size=options.size, seed=options.seed, subjects=options.subjects)  # the same limits
         from fau.synthetic.preview import contact_sheets
 
-        for file in contact_sheets(out, options.seed, options.size or _FACE, options.subjects or 6):
+        with bar("drawing faces") as track:
+            files = contact_sheets(out, options.seed, options.size or _FACE, options.subjects or 6, track)
+        for file in files:
             print(file)
         return 0
     if not path.exists():
@@ -63,13 +66,15 @@ def _preview(options: argparse.Namespace) -> int:
 def _of_cropset(path: Path, out: Path, options: argparse.Namespace) -> list[Path]:
     import cv2
 
+    from fau.crops.audit import audit
     from fau.crops.audit_page import page
     from fau.crops.sheet import sheets
     from fau.crops.store import CropSet
 
     cropset = CropSet.open(path)
+    folds = divided(cropset, options.protocol, options.folds)
     pictures = sheets(cropset, options.seed, options.size)
-    text = page(cropset, look_into(cropset, options.protocol, options.folds), pictures)
+    text = page(cropset, audit(cropset, *folds), pictures)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for name, picture in pictures.items():

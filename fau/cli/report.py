@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fau.cli._main import guarded
+from fau.cli._main import guarded, refuse_file
 from fau.errors import FauError
 
 PROGRAM = "fau-report"
@@ -65,13 +65,15 @@ def _report(arguments: argparse.Namespace) -> int:
         raise FauError(f"--level is {arguments.level:g}; give a number between 0 and 1, such as 0.95")
     if not arguments.runs.is_dir():
         raise FauError(f"'{arguments.runs}' is not a folder; name the folder that the runs were written to")
+    out = arguments.out or arguments.runs / "report"
+    refuse_file(out)
 
     # Late, so that --help and a wrong path answer at once.
     from rich.console import Console
 
     from fau.report.build import build_report
+    from fau.report.formats.text import print_report
     from fau.report.load import load_runs
-    from fau.report.text import print_report
 
     runs = load_runs(arguments.runs, tuple(arguments.experiment))
     report = build_report(arguments.runs, runs, arguments.reference, arguments.resamples, arguments.level)
@@ -80,12 +82,11 @@ def _report(arguments: argparse.Namespace) -> int:
     if formats:
         from fau.report.write import write_report
 
-        for file in write_report(report, arguments.out or arguments.runs / "report", formats):
+        for file in write_report(report, out, formats):
             print(file)
     if arguments.wandb:
-        from fau.report.wandb_report import save_report
+        from fau.report.formats.wandb_report import save_report
 
-        out = arguments.out or arguments.runs / "report"
         print(save_report(report, out, arguments.wandb_entity, arguments.wandb_project))
     return 0
 

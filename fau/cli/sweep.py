@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fau.cli import sweep_slurm, sweep_status, sweep_sync
-from fau.cli._main import guarded
+from fau.cli._main import guarded, refuse_file
 
 if TYPE_CHECKING:
     from fau.sweep.resources import Slots
@@ -71,18 +71,20 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
     from fau.sweep.launch import full_command
     from fau.sweep.resources import plan
     from fau.sweep.runner import Options, Runner, shown_path, survey
+    from fau.sweep.screen import enduring
     from fau.sweep.state import SweepState
     from fau.sweep.table import view
 
     if arguments.retries < 0:
         raise FauError(f"--retries {arguments.retries} is too small; give 0 or more")
+    refuse_file(arguments.report, "--report")
     runs: Path = arguments.runs or Path("runs")
     state = SweepState(runs, arguments.file, extra)
     sweep = spec.load(arguments.file, extra, state.arguments)
     reference = arguments.reference or sweep.rows[0]
     if reference not in sweep.rows:
         raise FauError(f"--reference '{reference}' is no row of '{sweep.file}'; its rows are {', '.join(sweep.rows)}")
-    console = Console(highlight=False)
+    console = Console(highlight=False, file=enduring(sys.stdout))
     sweep_slurm.refuse_options(arguments)
     if arguments.launcher == "slurm":
         return sweep_slurm.run(arguments, extra, sweep, state, reference, console)

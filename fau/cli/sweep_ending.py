@@ -54,8 +54,8 @@ def report(outcome: Outcome, reference: str, folder: Path | None, console: Conso
     from fau.cli.report import FORMATS
     from fau.ensemble.write import BOTH, write_ensembles
     from fau.report.build import build_report
+    from fau.report.formats.text import print_report
     from fau.report.load import load_runs
-    from fau.report.text import print_report
     from fau.report.write import write_report
 
     mine = {p.run_dir.resolve() for p in outcome.trials if p.run_dir is not None}

@@ -66,12 +66,13 @@ def run(
     from fau.cli.sweep_status import print_commands
     from fau.sweep.launch import full_command
     from fau.sweep.runner import Outcome, survey
-    from fau.sweep.slurm import arrays, queue
+    from fau.sweep.slurm import arrays, check, queue
 
     resources = _resources(arguments)
     full_command(sweep.trials[0], arguments.runs, arguments.rerun, resources.gpus)  # refuses before anything is done
     if arguments.dry_run:
         return print_commands(survey(sweep, state, state.rerun() or ("new" if arguments.rerun else None)))
+    check(state)
     with state.locked():
         state.write_arguments(sweep)
         rerun = state.begin_rerun() if arguments.rerun else state.rerun()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from fau.cli._main import EXIT_INTERRUPTED, EXIT_TERMINATED, guarded, plain_warnings
+from fau.cli._main import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_TERMINATED, guarded, plain_warnings
 from fau.cli.train_fold import run_fold
 from fau.cli.train_parser import PROGRAM, TrainCLI, check, parse, resolve
 from fau.data.datamodule import FaceDataModule
@@ -21,13 +21,18 @@ from fau.tracking.settings import agents_run
 _PATIENCE = 10.0  # seconds that an interrupted child gets to tidy up
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run fau-train and return its exit status."""
+def main(argv: Sequence[str] | None = None, said: set[str] | None = None) -> int:
+    """Run fau-train and return its exit status.
+
+    Args:
+        argv: Arguments; those of the command line if None.
+        said: Errors that were printed before and are not printed again; takes this call's.
+    """
     words = sys.argv[1:] if argv is None else argv
     fresh = any(word.partition("=")[0] == "--rerun" for word in words)
     with plain_warnings(PROGRAM):
         again = "the same command without --rerun" if fresh else "the same command"
-        return guarded(PROGRAM, lambda: _run(words), again)
+        return guarded(PROGRAM, lambda: _run(words), again, said=said)
 
 
 def _run(args: Sequence[str]) -> int:
@@ -50,16 +55,25 @@ def _all_folds(args: Sequence[str], cli: TrainCLI) -> int:
         raise FauError("a W&B agent's trial is one W&B run, and so one fold; let the sweep file vary fold instead")
     datamodule = FaceDataModule(**cli.config["data"].as_dict())
     status = 0
+    said: set[str] = set()
+    alike: list[str] = []  # folds that ended as one before them did
     for fold in range(1, datamodule.fold_count + 1):
-        print(f"fold {fold} of {datamodule.fold_count}")
+        print(f"fold {fold} of {datamodule.fold_count}", flush=True)
         command = [*args, "--fold", str(fold)]
         if cli.config["trainer"]["devices"] in (1, "1"):
-            status = max(status, main(command))
+            errors = len(said)
+            code = main(command, said)
+            if code == EXIT_ERROR and len(said) == errors:
+                alike.append(str(fold))
+            status = max(status, code)
         else:  # Lightning's DDP launcher runs the command line again, so each fold needs one of its own
             code = _run_apart([sys.executable, "-m", "fau.cli.train", *command])
             status = max(status, code if code >= 0 else 128 - code)  # killed by a signal
         if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
             break
+    if alike:
+        folds = f"fold {alike[0]}" if len(alike) == 1 else f"folds {', '.join(alike[:-1])} and {alike[-1]}"
+        print(f"{PROGRAM}: error: the same in {folds}", file=sys.stderr)
     return status
 
 

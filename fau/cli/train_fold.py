@@ -21,7 +21,7 @@ from fau.runs import RunDirectory, record_trial
 from fau.tracking.agents import log_finished
 from fau.tracking.settings import Tracking
 from fau.training.fold import Fold
-from fau.training.train import clear, train_fold
+from fau.training.train import train_fold
 
 
 def run_fold(cli: TrainCLI, config: dict[str, Any]) -> None:
@@ -60,15 +60,10 @@ def run_fold(cli: TrainCLI, config: dict[str, Any]) -> None:
         score_training=config["score_training"],
         wandb=_tracking(config),
     )
-    if is_main_process():
-        if rerun and run.path.exists():
-            clear(run)
-        elif run.status == "interrupted":
-            begun = (run.checkpoints / "last.ckpt").exists()
-            print(
-                f"run {run.path.name} was interrupted; it {'goes on from its last epoch' if begun else 'begins anew'}"
-            )
-    record = train_fold(fold)
+    if is_main_process() and not rerun and run.status == "interrupted":
+        begun = (run.checkpoints / "last.ckpt").exists()
+        print(f"run {run.path.name} was interrupted; it {'goes on from its last epoch' if begun else 'begins anew'}")
+    record = train_fold(fold, fresh=rerun)
     if is_main_process():
         print_run(record, run.path)
 

@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from omegaconf.errors import OmegaConfBaseException
 
 from fau.cli.class_change import own_defaults
-from fau.cli.parse_errors import broken_file, one_sentence
+from fau.cli.parse_errors import broken_file, one_sentence, with_file
 from fau.cores import usable_cores
 from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
@@ -25,6 +25,11 @@ from fau.report.published import asked as published_rows
 from fau.tracking.settings import Mode, Pictures
 
 PROGRAM = "fau-train"
+_DESCRIPTION = (
+    "Train a network on one fold, or on each in turn, and test it; asked again, go on or say that it is done. Settings "
+    "are flags, or stand in files given by --config; what comes later on the command line wins. --print_config shows "
+    "all settings with what was given, those of the network and the optimiser too."
+)
 
 # What `fau-train --fold 3` trains without a file: experiments/gla.yaml, which says why. A test holds the two equal.
 DEFAULTS = {
@@ -57,7 +62,10 @@ class TrainCLI(LightningCLI):
             auto_configure_optimizers=False,
             args=list(args),
             trainer_defaults={"devices": 1},
-            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False, "prog": PROGRAM},
+            parser_kwargs={
+                **{"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False},
+                **{"prog": PROGRAM, "description": _DESCRIPTION},
+            },
         )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -111,7 +119,7 @@ def parse(args: Sequence[str]) -> TrainCLI:
         with own_defaults():
             return TrainCLI(args)
     except (jsonargparse.ArgumentError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise FauError(broken_file(args) or one_sentence(error)) from error
+        raise FauError(broken_file(args) or with_file(one_sentence(error), args)) from error
     finally:
         sys.argv = saved
 

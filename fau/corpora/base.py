@@ -61,8 +61,8 @@ class Listing:
             least one label of each row is coded.
         losses: What did not become a row, by cause.
         found: What the reader found out about the delivery, one sentence each, such as which of two layouts it is.
-        extras: What else the owner says of rows and no network learns, such as gender or votes: ``id`` and a column
-            each, null where it says nothing; extras.parquet of the crop set. None where there is nothing.
+        extras: What else the owner says of rows, such as gender or votes: ``id`` and a column each, null where it says
+            nothing; extras.parquet of the crop set. None where there is nothing.
     """
 
     rows: pl.DataFrame

@@ -21,6 +21,7 @@ from fau.corpora.matlab import read_cells
 from fau.corpora.tree import join
 from fau.errors import FauError
 from fau.labels import au_column, intensity_column
+from fau.units import counted
 
 INTENSITY_AUS = (6, 10, 12, 14, 17)
 
@@ -205,7 +206,7 @@ class BP4D(Corpus):
         images = images.select("sequence", (pl.col("digits").cast(pl.Int32) - self.image_offset).alias("frame"), "path")
         images, archived = one_image_each(images, _KEYS)
         if archived:
-            found.append(f"{archived:,} images lie unpacked and in archives; the unpacked ones are used")
+            found.append(f"unpacked and in archives: {counted(archived, 'image')}; the unpacked ones are used")
         return images
 
     def _labels(self, files: _Files, found: _Texts) -> pl.DataFrame:
@@ -219,7 +220,7 @@ class BP4D(Corpus):
         lacking = sorted({sequence for sequence, _ in files.intensity} & framed - occurrence.keys())
         if occurrence and lacking:
             found.append(
-                f"{len(lacking):,} sequences have frames and intensity codes but no occurrence file: "
+                f"frames and intensity codes but no occurrence file: {counted(len(lacking), 'sequence')}, "
                 + ", ".join(lacking)
             )
         for au in INTENSITY_AUS:

@@ -21,6 +21,7 @@ from fau.corpora.naming import expression
 from fau.corpora.tree import Tree, join
 from fau.errors import FauError
 from fau.labels import AU_NAMES, MAX_INTENSITY, au_column, intensity_column
+from fau.units import counted
 
 CLASSES: dict[int, str | None] = {
     **{0: "neutral", 1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise"},
@@ -276,7 +277,7 @@ def _au_columns(codes: Codes | None, aus: tuple[int, ...], at_peak: bool) -> dic
 def _findings(labels: Mapping[Sequence, _Labels]) -> list[str]:
     expressions = sum(peak.expression is not None for peak in labels.values())
     coded = [peak.codes for peak in labels.values() if peak.codes is not None]
-    found = [f"{expressions} sequences have an expression, {len(coded)} have FACS codes"]
+    found = [f"{counted(expressions, 'sequence')} with an expression, {len(coded)} with FACS codes"]
     strange = Counter(au for codes in coded for au in codes if au not in AU_NAMES)
     if strange:
         spelled = ", ".join(f"{au} ({count})" for au, count in sorted(strange.items()))

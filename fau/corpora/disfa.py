@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,60 +11,19 @@ from numpy.typing import NDArray
 
 from fau.corpora.base import Corpus, Listing, Sign, to_rows
 from fau.corpora.codefiles import decode_files, decode_frames, one_image_each, read_csv, unpacked
+from fau.corpora.disfa_files import Files, landmark_files, scan
+from fau.corpora.disfa_published import bad_frames, published
 from fau.corpora.join import join_labels
 from fau.corpora.losses import BAD_TRACKING, NO_IMAGE, NOT_CODED, Losses
 from fau.corpora.matlab import read_array
-from fau.corpora.media import is_video
-from fau.corpora.tree import join
 from fau.errors import FauError
 from fau.labels import LABEL_SETS, MAX_INTENSITY, au_column, intensity_column
+from fau.units import counted
 
-# Frames that JAA-Net's lists leave out because the owner's landmarks are wrong there: numbers from 1, both ends
-# included, 4,670 in all. The labels of these frames are valid.
-BAD_TRACKING_FRAMES: Mapping[str, tuple[tuple[int, int], ...]] = {
-    "SN001": ((398, 420), (3190, 3243)),
-    "SN002": ((800, 826),),
-    "SN004": ((4541, 4555),),
-    "SN006": ((1349, 1405),),
-    "SN009": ((1736, 1808), (1851, 1885)),
-    "SN011": ((4529, 4533), (4830, 4845)),
-    "SN021": (
-        *((574, 616), (985, 1164), (1190, 1205), (1305, 1338), (1665, 1710), (1862, 2477), (2554, 4657)),
-        (4710, 4722),
-    ),
-    "SN023": ((1021, 1049), (3378, 3557), (3584, 3668), (4547, 4621), (4741, 4772), (4825, 4845)),
-    "SN025": ((4596, 4662), (4816, 4835)),
-    "SN027": ((3461, 3494), (4738, 4785)),
-    "SN028": ((1875, 1885), (4571, 4690)),
-    "SN029": ((4090, 4543),),
-    "SN030": ((939, 962), (1406, 1422), (2100, 2132), (2893, 2955)),
-}
-
-_SUBJECTS = (*range(1, 14), 16, 17, 18, 21, *range(23, 33))
-_FRAMES = {f"SN{number:03d}": 4844 if number == 10 else 4845 for number in _SUBJECTS}
-# Positives at intensity 2 or more over the three parts of the usual protocol, which are all subjects.
-_POSITIVES = {1: 6506, 2: 5644, 4: 19933, 6: 10327, 9: 5473, 12: 16851, 25: 36247, 26: 11533}
-
-_LABELS = re.compile(r"^(SN\d{3})_AU(\d+)\.txt$", re.IGNORECASE)
-_SUBJECT = re.compile(r"SN\d{3}", re.IGNORECASE)
-_IMAGE = re.compile(r"\.(?:jpe?g|png|bmp)$", re.IGNORECASE)
-_CAMERA = re.compile(r"(left|right)_?(?:video|camera)", re.IGNORECASE)
 _NUMBER = r"(\d{1,9})\.[^.]+$"  # the last number of an image's name: 0.png, 00001.jpg, frame-1.jpg, ..._comp_0001.png
-_FROM_0 = re.compile(r"^SN\d{3}_(\d+)_lm\.mat$", re.IGNORECASE)
-_FROM_1 = re.compile(r"^l(\d+)_lm\.mat$", re.IGNORECASE)
 _POINTS_66 = np.delete(np.arange(68), [60, 64])  # the 66 are the 68 without the inner corners of the mouth
 _KEYS = ["sequence", "frame"]
 _Texts = list[str]  # inside the class, `list` is the method
-
-
-@dataclass
-class _Files:
-    """What a delivery holds for one camera; where several files claim the same, all of them."""
-
-    labels: dict[tuple[str, int], list[str]] = field(default_factory=dict)  # by subject and action unit
-    videos: dict[str, list[str]] = field(default_factory=dict)
-    images: list[tuple[str, str]] = field(default_factory=list)  # subject, path
-    points: dict[str, list[str]] = field(default_factory=dict)  # folders
 
 
 class DISFA(Corpus):
@@ -128,7 +84,7 @@ class DISFA(Corpus):
         self.first_frame = first_frame
         self.occurrence_threshold: int | None = occurrence_threshold
         self.drop_bad_tracking = drop_bad_tracking
-        self.published = _published(occurrence_threshold, drop_bad_tracking)
+        self.published = published(occurrence_threshold, drop_bad_tracking)
         self._folders: dict[str, _Texts] | None = None  # landmark folders of each subject, once known
         self._points: dict[str, dict[int, str]] = {}  # landmark file of each frame, for subjects that were asked for
 
@@ -141,7 +97,7 @@ class DISFA(Corpus):
             FauError: If there are no codes or no pictures, a code file has an unknown code, an unknown action unit or a
                 frame twice, two files claim to be the same, or the number of the first frame contradicts the names.
         """
-        files = self._scan()
+        files = scan(self.tree, self.camera)
         losses = Losses()
         found: list[str] = []
         if not files.labels:
@@ -156,12 +112,12 @@ class DISFA(Corpus):
             rows = self._from_images(files, labels, losses, found)
         rows = rows.with_columns(id=pl.format("{}/{}", "sequence", "frame"), subject=pl.col("sequence"))
         if self.drop_bad_tracking:
-            losses.add(BAD_TRACKING, rows.join(_bad_frames(), on=_KEYS, how="semi", maintain_order="left")["id"])
-            rows = rows.join(_bad_frames(), on=_KEYS, how="anti")
+            losses.add(BAD_TRACKING, rows.join(bad_frames(), on=_KEYS, how="semi", maintain_order="left")["id"])
+            rows = rows.join(bad_frames(), on=_KEYS, how="anti")
         self._folders = files.points if self.camera == "left" else {}
         self.landmark_set = "68" if self._folders else "none"
         if self._folders:
-            bad = len(rows.join(_bad_frames(), on=_KEYS, how="semi"))
+            bad = len(rows.join(bad_frames(), on=_KEYS, how="semi"))
             known = f"; those of {bad:,} frames are known to be wrong (--drop-bad-tracking)" if bad else ""
             found.append(f"landmarks of {len(self._folders)} subjects{known}")
         else:
@@ -172,7 +128,7 @@ class DISFA(Corpus):
         """Return the owner's points of rows, shape (n, 68, 2), pixels from 0.
 
         The owner has 66 points: the inner corners of the mouth, 60 and 64, are NaN; so are all points of a frame whose
-        file is missing. Where tracking is bad (``BAD_TRACKING_FRAMES``), points are as the owner has them.
+        file is missing. Where tracking is bad, points are as the owner has them.
 
         Raises:
             FauError: If a landmark file cannot be read or does not hold 66 points, or the camera is the right one.
@@ -180,11 +136,11 @@ class DISFA(Corpus):
         if self.camera == "right":
             raise FauError("DISFA's landmarks belong to the left camera; use --camera left, or align with MediaPipe")
         if self._folders is None:
-            self._folders = self._scan().points
+            self._folders = scan(self.tree, self.camera).points
         points = np.full((len(rows), 68, 2), np.nan, np.float32)
         for place, (subject, frame) in enumerate(rows.select("subject", "frame").iter_rows()):
             if subject not in self._points:
-                self._points[subject] = self._numbered(self._folders.get(subject, []))
+                self._points[subject] = landmark_files(self.tree, self._folders.get(subject, []))
             path = self._points[subject].get(frame)
             if path is None:
                 continue
@@ -194,44 +150,7 @@ class DISFA(Corpus):
             points[place, _POINTS_66] = array - 1  # MATLAB counts pixels from 1
         return points
 
-    def _numbered(self, folders: _Texts) -> dict[int, str]:
-        """Return landmark files by frame number from 1; names that count from 0 before those that count from 1."""
-        by_name: list[dict[int, str]] = [{}, {}]
-        for folder in folders:
-            for name in self.tree.folder(folder)[1]:
-                if match := _FROM_0.match(name):
-                    by_name[0][int(match[1]) + 1] = join(folder, name)
-                elif match := _FROM_1.match(name):
-                    by_name[1][int(match[1])] = join(folder, name)
-        return by_name[1] | by_name[0]
-
-    def _scan(self) -> _Files:
-        """Look at every name under the root once."""
-        files = _Files()
-        for folder, names in self.tree.walk():
-            subjects = _SUBJECT.findall(folder)
-            if subjects and any(name.lower().endswith("_lm.mat") for name in names):
-                files.points.setdefault(subjects[-1].upper(), []).append(folder)
-                continue
-            for name in names:
-                if match := _LABELS.match(name):
-                    files.labels.setdefault((match[1].upper(), int(match[2])), []).append(join(folder, name))
-                    continue
-                is_image = _IMAGE.search(name)
-                subject = (_SUBJECT.findall(name) or subjects)[-1:]
-                if not subject or not (is_image or is_video(name)):
-                    continue
-                path = join(folder, name)
-                camera = _CAMERA.findall(path)[-1:]
-                if camera and camera[0].lower() != self.camera:
-                    continue
-                if is_image:
-                    files.images.append((subject[0].upper(), path))
-                else:
-                    files.videos.setdefault(subject[0].upper(), []).append(path)
-        return files
-
-    def _labels(self, files: _Files, found: _Texts) -> pl.DataFrame:
+    def _labels(self, files: Files, found: _Texts) -> pl.DataFrame:
         """Return ``sequence`` (the subject), ``frame`` and the codes of every coded frame."""
         parts = []
         for (subject, au), paths in files.labels.items():
@@ -277,7 +196,7 @@ class DISFA(Corpus):
         ]
         return wide.with_columns(present)
 
-    def _from_videos(self, files: _Files, labels: pl.DataFrame, losses: Losses, found: _Texts) -> pl.DataFrame:
+    def _from_videos(self, files: Files, labels: pl.DataFrame, losses: Losses, found: _Texts) -> pl.DataFrame:
         if not files.videos:
             raise FauError(
                 f"'{self.tree.root}' has no videos of the {self.camera} camera; give the folder that holds "
@@ -294,7 +213,7 @@ class DISFA(Corpus):
         rows = labels.join(videos, on="sequence", how="inner", maintain_order="left")
         return rows.with_columns(position=pl.col("frame") - 1)
 
-    def _from_images(self, files: _Files, labels: pl.DataFrame, losses: Losses, found: _Texts) -> pl.DataFrame:
+    def _from_images(self, files: Files, labels: pl.DataFrame, losses: Losses, found: _Texts) -> pl.DataFrame:
         if not files.images:
             raise FauError(
                 f"'{self.tree.root}' has neither videos nor extracted frames of the {self.camera} camera; give the "
@@ -310,7 +229,7 @@ class DISFA(Corpus):
         images = images.with_columns(frame=pl.col("number") - first + 1).drop("number")
         images, archived = one_image_each(images, _KEYS)
         if archived:
-            found.append(f"{archived:,} images lie unpacked and in archives; the unpacked ones are used")
+            found.append(f"unpacked and in archives: {counted(archived, 'image')}; the unpacked ones are used")
         names = images["path"].str.extract(r"([^/]+)$", 1).str.replace(r"\d+(\.[^.]+)$", "#$1")
         likes = names.str.replace(r"(?i)SN\d{3}", "SN###").unique(maintain_order=True).to_list()
         how = "the least number that occurs" if self.first_frame == "auto" else "as declared"
@@ -347,26 +266,3 @@ class DISFA(Corpus):
                 "number the first frame of a video has: --first-frame 0 or 1"
             )
         return low
-
-
-def _bad_frames() -> pl.DataFrame:
-    """Return ``sequence`` and ``frame`` of the frames with bad tracking."""
-    frames = [
-        (subject, frame)
-        for subject, ranges in BAD_TRACKING_FRAMES.items()
-        for first, last in ranges
-        for frame in range(first, last + 1)
-    ]
-    return pl.DataFrame(frames, schema={"sequence": pl.String, "frame": pl.Int32}, orient="row")
-
-
-def _published(occurrence_threshold: int, drop_bad_tracking: bool) -> dict[str, int]:
-    """Return the published counts for some options; positives only where they were counted alike."""
-    frames = dict(_FRAMES)
-    if drop_bad_tracking:
-        for subject, ranges in BAD_TRACKING_FRAMES.items():
-            frames[subject] -= sum(last - first + 1 for first, last in ranges)
-    counts = {"crops": sum(frames.values()), "subjects": len(frames), "sequences": len(frames), **frames}
-    if occurrence_threshold == 2 and not drop_bad_tracking:
-        counts |= {au_column(au): count for au, count in _POSITIVES.items()}
-    return counts

@@ -16,6 +16,7 @@ from fau.corpora.losses import PARTLY_CODED, Losses
 from fau.corpora.tree import join, natural
 from fau.errors import FauError
 from fau.labels import LABEL_SETS, MAX_INTENSITY, au_column, intensity_column
+from fau.units import counted
 
 _TRIAL = re.compile(r"(?:^|/)(SN\d{3})/([^/]+)$", re.IGNORECASE)  # a doubled SN001/SN001/<trial> ends alike
 _LABELS = re.compile(r"^AU(\d+)\.txt$", re.IGNORECASE)
@@ -83,7 +84,7 @@ class DISFAPlus(Corpus):
         losses.add("image without a frame number in its name", images.filter(pl.col("frame").is_null())["path"])
         images, archived = one_image_each(images.drop_nulls("frame"), _KEYS)
         if archived:
-            found.append(f"{archived:,} images lie unpacked and in archives; the unpacked ones are used")
+            found.append(f"unpacked and in archives: {counted(archived, 'image')}; the unpacked ones are used")
         rows = join_labels(images, self._labels(codes, found), _KEYS, losses).with_columns(
             id=pl.format("{}/{}", "sequence", "frame"), subject=pl.col("sequence").str.head(5)
         )

@@ -19,6 +19,7 @@ from fau.corpora.media import Picture, read_pictures
 from fau.corpora.naming import expression, split
 from fau.corpora.tree import Tree
 from fau.errors import FauError
+from fau.units import counted
 
 CLASSES: dict[int, str | None] = {
     **{0: "anger", 1: "disgust", 2: "fear", 3: "happiness", 4: "sadness", 5: "surprise", 6: "neutral"},
@@ -169,7 +170,7 @@ class Fer2013(Corpus):
             "position",
             "expression",
         )
-        found = [f"pixels from {self._table.path}", f"{black} pictures are all black and are kept"]
+        found = [f"pixels from {self._table.path}", f"all black, and kept: {counted(black, 'picture')}"]
         return Listing(to_rows(frame, ()), losses, found)
 
     def pictures(self, rows: pl.DataFrame) -> Iterator[Picture]:
@@ -216,8 +217,8 @@ def _folders(tree: Tree, losses: Losses) -> tuple[pl.DataFrame, list[str]]:
     found = ["folders of classes"]
     if unnamed:
         found.append(
-            f"{unnamed} pictures are not named after their Usage, so their folder is their part; the two tests "
-            "cannot be told apart there"
+            f"not named after their Usage, so that their folder is their part: {counted(unnamed, 'picture')}; the two "
+            "tests cannot be told apart there"
         )
     schema = {"id": pl.String, "path": pl.String, "split": pl.String, "expression": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row"), found

@@ -19,6 +19,7 @@ from fau.corpora.losses import NOT_A_FACE, NOT_ANNOTATED, Losses
 from fau.corpora.media import Picture, read_pictures
 from fau.corpora.tree import Tree
 from fau.errors import FauError
+from fau.units import counted
 
 # The columns of votes in the file's order; the last two are no expressions.
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
@@ -89,9 +90,9 @@ class FerPlus(Corpus):
         counts = np.column_stack([decode(rows[vote], f"column {vote} of {where}", range(11)) for vote in VOTES])
         code, tied = _targets(counts.astype(np.int64), self._target)
         found.append(
-            f"{int(tied.sum())} pictures have a tie of most votes"
+            f"a tie of most votes: {counted(int(tied.sum()), 'picture')}"
             if self._target == "plurality"
-            else f"{int((code < 0).sum())} pictures have no majority"
+            else f"no majority: {counted(int((code < 0).sum()), 'picture')}"
         )
         rows = rows.with_columns(
             *(pl.Series(vote, counts[:, i], dtype=pl.UInt8) for i, vote in enumerate(VOTES)),

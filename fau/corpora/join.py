@@ -65,6 +65,12 @@ def decode(
 def classes(codes: pl.Series, where: str, names: Mapping[int, str | None], missing: Collection[int] = ()) -> pl.Series:
     """Return class codes as names of ``fau.labels.EXPRESSIONS``; a class that maps to None, and missing, as null.
 
+    Args:
+        codes: Numbers, or their text.
+        where: File and column, for messages.
+        names: Of each code.
+        missing: Codes that mean "not known".
+
     Raises:
         FauError: If a code is unknown.
     """

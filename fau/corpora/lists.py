@@ -108,6 +108,13 @@ def read_lines(tree: Tree, path: str) -> pl.Series:
 def same_length(tree: Tree, first: str, count: int, second: str, other: int) -> None:
     """Raise an error if two parallel lists differ in length.
 
+    Args:
+        tree: The root.
+        first: Path of one list.
+        count: Number of its lines.
+        second: Path of the other.
+        other: Number of its lines.
+
     Raises:
         FauError: If they do.
     """
@@ -219,6 +226,12 @@ def _folds(pairs: Sequence[Pair], parts: Sequence[pl.DataFrame]) -> list[str]:
 def list_images(tree: Tree, folder: str, dataset: Dataset, losses: Losses) -> pl.DataFrame:
     """Return the frames of a folder of pictures by what their paths say: the keys and ``path``.
 
+    Args:
+        tree: The root.
+        folder: Where the pictures lie, below the root.
+        dataset: Which paths to expect.
+        losses: Takes pictures that are of no frame.
+
     Raises:
         FauError: If two pictures are one frame.
     """
@@ -240,7 +253,14 @@ def list_images(tree: Tree, folder: str, dataset: Dataset, losses: Losses) -> pl
 
 
 def join_lists(images: pl.DataFrame, labels: pl.DataFrame, dataset: Dataset, losses: Losses) -> pl.DataFrame:
-    """Return the frames with picture and label in natural order, with ``id``; note the others."""
+    """Return the frames with picture and label in natural order, with ``id``; note the others.
+
+    Args:
+        images: Of ``list_images``.
+        labels: With ``sequence``, ``frame`` and a column an action unit.
+        dataset: Of both.
+        losses: Takes what has no partner, and frames without any label.
+    """
     codes = [au_column(au) for au in dataset.aus]
     joined = join_labels(images, labels.drop("subject"), ("sequence", "frame"), losses)
     joined = joined.with_columns(pl.format("{}/{}", "sequence", "frame").alias("id"))
@@ -255,6 +275,14 @@ def join_pictures(
     pictures: Tree, folder: str, labels: pl.DataFrame, dataset: Dataset, first: str, losses: Losses
 ) -> pl.DataFrame:
     """Return the pictures of a folder with their labels.
+
+    Args:
+        pictures: Their root.
+        folder: Where they lie, below the root.
+        labels: With ``sequence``, ``frame`` and a column an action unit.
+        dataset: Of both.
+        first: The first list, for messages.
+        losses: Takes what has no partner, and frames without any label.
 
     Raises:
         FauError: If none of the frames that the lists name is there.

@@ -15,6 +15,7 @@ from fau.corpora.losses import NOT_CODED, Losses
 from fau.corpora.naming import split
 from fau.corpora.tree import Tree
 from fau.errors import FauError
+from fau.units import counted
 
 CLASSES: dict[int, str | None] = {
     **{1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral"},
@@ -111,7 +112,7 @@ def _pictures(tree: Tree, aligned: bool, found: list[str]) -> pl.DataFrame:
     once = frame.unique("name", keep="first", maintain_order=True)
     if len(once) < len(frame):
         found.append(
-            f"{len(frame) - len(once)} images are there twice, such as unpacked and zipped; the first is taken"
+            f"there twice, such as unpacked and zipped: {counted(len(frame) - len(once), 'image')}; the first is taken"
         )
     return once
 
@@ -146,10 +147,12 @@ def _attributes(tree: Tree, ids: Sequence[str], found: list[str]) -> pl.DataFram
         else:
             strange.append(path)
     if strange:
-        found.append(f"{len(strange)} files of attributes have another shape and are not read, such as {strange[0]}")
+        found.append(
+            f"of another shape, and not read: {counted(len(strange), 'file')} of attributes, such as {strange[0]}"
+        )
     if not rows:
         return None
-    found.append(f"{', '.join(ATTRIBUTES)} of {len(rows):,} pictures are known")
+    found.append(f"{', '.join(ATTRIBUTES)} are known of {counted(len(rows), 'picture')}")
     schema = {"id": pl.String} | dict.fromkeys(ATTRIBUTES, pl.String)
     return pl.DataFrame([(name, *values) for name, values in rows.items()], schema=schema, orient="row")
 

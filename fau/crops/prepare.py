@@ -101,20 +101,29 @@ def prepare(
     return report
 
 
+def refuse_place(out: Path) -> None:
+    """Refuse a folder that cannot become a crop set.
+
+    Raises:
+        FauError: If it exists, or lies in a crop set.
+    """
+    if out.exists() or out.is_symlink():  # a link to nothing would fail when all is done
+        Unfinished(out).remove_leftover()
+        raise FauError(f"'{out}' exists already; choose another folder or remove it first")
+    refuse_inside_cropset(out)
+
+
 def _check(
     corpus: Corpus, out: Path, settings: Settings, workers: int, make_detector: Callable[[], Detector] | None
 ) -> None:
     """Refuse what cannot work before anything is read."""
-    if out.exists() or out.is_symlink():  # a link to nothing would fail when all is done
-        Unfinished(out).remove_leftover()
-        raise FauError(f"'{out}' exists already; choose another folder or remove it first")
+    refuse_place(out)
     root = corpus.tree.root.resolve()
     if root.is_dir() and out.resolve().is_relative_to(root):
         raise FauError(f"'{out}' lies inside '{corpus.tree.root}'; choose a folder outside the corpus's own")
     if workers < 0:
         raise FauError(f"workers = {workers}; give 0 for this process or a number of processes")
     settings.check()
-    refuse_inside_cropset(out)
     refuse_early(corpus, settings, make_detector is not None)
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
-from rich.console import Console
-from rich.table import Table
 
-from fau.labels import AU_NAMES, EXPRESSIONS, au_column, au_label, intensity_column
+from fau.labels import AU_NAMES, EXPRESSIONS, au_column, intensity_column
 
 
 @dataclass(frozen=True)
@@ -80,25 +78,3 @@ def _summarise_au(manifest: pl.DataFrame, au: int) -> AUSummary:
         uncoded=100.0 * column.null_count() / max(len(column), 1),
         intensities=tuple(steps.get(float(step), 0) for step in range(6)),
     )
-
-
-def print_summary(console: Console, title: str, summary: Summary) -> None:
-    """Print a summary as tables."""
-    console.print(title, highlight=False, markup=False)
-    console.print(f"{summary.crops} crops, {summary.sequences} sequences, {summary.groups} groups", highlight=False)
-    table = Table("AU", "name", "positives", "rate %", "10-90 % of groups", "not coded %", "frames at 0 1 2 3 4 5")
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for au in summary.aus:
-        table.add_row(
-            au_label(au.au),
-            AU_NAMES[au.au],
-            str(au.positives),
-            "-" if au.rate is None else f"{au.rate:.1f}",
-            "-" if au.group_low is None or au.group_high is None else f"{au.group_low:.0f}-{au.group_high:.0f}",
-            f"{au.uncoded:.1f}",
-            " ".join(map(str, au.intensities)) if any(au.intensities) else "-",
-        )
-    console.print(table)
-    shares = ", ".join(f"{name or 'none'} {count}" for name, count in summary.expressions.items())
-    console.print(f"expressions: {shares}", highlight=False)

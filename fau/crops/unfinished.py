@@ -74,7 +74,7 @@ class Unfinished:
         except Timeout:
             raise FauError(f"another process is at work in '{self.path}'; wait until it is done") from None
         except OSError as error:
-            raise FauError(f"cannot write to '{self.path.parent}': {error.strerror}") from error
+            raise FauError(f"cannot write to '{self.path.parent}': {error.strerror}; name another folder") from error
         try:
             yield
         finally:

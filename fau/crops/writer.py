@@ -220,7 +220,7 @@ class CropSetWriter:
             self._out.parent.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix=f".{self._out.name}.", dir=self._out.parent))
         except OSError as error:
-            raise FauError(f"cannot write to '{self._out.parent}': {error.strerror}") from error
+            raise FauError(f"cannot write to '{self._out.parent}': {error.strerror}; name another folder") from error
         return self
 
     def __exit__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -71,6 +72,8 @@ class FaceDataModule(LightningDataModule):
         occurrence_threshold: Least intensity, 1..5, that counts as present; null takes occurrence as the crop set
             codes it.
         landmarks: Landmarks that batches carry: none, 49, 68 or 478 points.
+        votes: Learn expressions from the shares of people's votes, where the crop set keeps them (FER+), rather than
+            from the one class; what is scored, weighted and undersampled is the class.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class FaceDataModule(LightningDataModule):
         weights_beta: float = 0.999,
         occurrence_threshold: int | None = None,
         landmarks: Literal["none", "49", "68", "478"] = "none",
+        votes: bool = False,
     ) -> None:
         super().__init__()
         self.crop_set = crop_set
@@ -115,6 +119,7 @@ class FaceDataModule(LightningDataModule):
         self.weights_beta = weights_beta
         self.occurrence_threshold = occurrence_threshold
         self.landmarks = landmarks
+        self.votes = votes
         self.validated_epoch: int | None = None  # whose part validates once training is over, where parts take turns
         self._cropset: CropSet | None = None
 
@@ -158,7 +163,7 @@ class FaceDataModule(LightningDataModule):
         _check_ranges(self)
         check_landmarks(self.cropset, self.landmarks)
         self.augmenter = None if self.augment is None else Augmenter(self.augment, self.seed, self.landmarks)
-        self.targets: Targets = read_targets(self.cropset, self.label_set, self.occurrence_threshold)
+        self.targets: Targets = read_targets(self.cropset, self.label_set, self.occurrence_threshold, self.votes)
         self.groups: NDArray[np.str_] = self.cropset.manifest["group"].to_numpy().astype(str)
         self._protocol = find_protocol(self.protocol_name, self.folds)
         split = split_fold(
@@ -241,6 +246,7 @@ class FaceDataModule(LightningDataModule):
             "weights_from": None if self.weights == "none" else self.weights_from,
             **({"weights_beta": self.weights_beta} if self.weights == "effective" else {}),
             "landmarks": self.landmarks,
+            **({} if self.targets.votes is None else {"votes": _hash(self.targets.votes)}),
         }
 
     def record(self) -> dict[str, Any]:
@@ -319,6 +325,10 @@ class FaceDataModule(LightningDataModule):
         workers = default_workers(on_gpu, processes) if self.num_workers is None else self.num_workers
         dataset = BatchDataset(self.cropset, self.targets, self.landmarks, augmenter)
         return EpochLoader(dataset, sampler, workers, pin_memory=on_gpu and torch.cuda.is_available())
+
+
+def _hash(array: NDArray[np.float32]) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()[:12]
 
 
 def _check_ranges(data: FaceDataModule) -> None:

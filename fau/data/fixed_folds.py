@@ -76,9 +76,7 @@ class FixedFolds(FoldProtocol):
         if not tested:
             raise FauError(f"protocol '{name}' is not valid: its list 'folds' is empty")
         if folds is not None and folds != len(tested):
-            raise FauError(
-                f"protocol '{name}' has {len(tested)} folds, not {folds}; leave data.folds out or set it to null"
-            )
+            raise FauError(f"protocol '{name}' has {len(tested)} folds, not {folds}; leave the number of folds out")
         counts = Counter(group for part in parts.values() for group in part)
         twice = sorted(group for group, count in counts.items() if count > 1)
         if twice:
@@ -89,9 +87,13 @@ class FixedFolds(FoldProtocol):
         """Look every group up; groups that the crop set lacks are passed over."""
         if self._rest == "error":
             known = self._known()
-            for group in table.names:
-                if group not in known:
-                    raise FauError(f"protocol '{self.name}' has no fold for group '{group}' of the crop set")
+            strangers = [group for group in table.names if group not in known]
+            if strangers:
+                more = f", nor for {len(strangers) - 1} more of its {len(table.names)}" if len(strangers) > 1 else ""
+                raise FauError(
+                    f"protocol '{self.name}' has no fold for group '{strangers[0]}' of the crop set{more}; take "
+                    "another protocol, such as kfold"
+                )
         fold = np.array([self._fold_of.get(group, 0) for group in table.names], dtype=np.int64)
         for k in range(1, self.folds + 1):
             if not (fold == k).any():

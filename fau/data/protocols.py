@@ -70,14 +70,17 @@ def protocol(name: str, folds: int | None = None) -> FoldProtocol:
         try:
             text = Path(name).read_text(encoding="utf-8")
         except OSError as error:
-            raise FauError(f"protocol file '{name}' cannot be read: {error.strerror}") from error
+            raise FauError(f"protocol file '{name}' cannot be read: {error.strerror}; check the path") from error
         return FixedFolds.parse(Path(name).stem, text, folds)
     published = _published()
     if name in published:
         return FixedFolds.parse(name, published[name], folds)
-    raise FauError(
-        f"protocol '{name}' is unknown; choose one of {', '.join([*_REGISTRY, *published])}, or give a .json file"
-    )
+    raise FauError(f"protocol '{name}' is unknown; choose one of {', '.join(names())}, or give a .json file")
+
+
+def names() -> list[str]:
+    """Return the names of all protocols that are known without a file."""
+    return [*_REGISTRY, *_published()]
 
 
 def _published() -> dict[str, str]:
@@ -165,7 +168,7 @@ class SteppedFolds(FoldProtocol):
 
     def __init__(self, folds: int | None = None) -> None:
         if folds not in (None, 10):
-            raise FauError(f"protocol 'ckplus10' has 10 folds, not {folds}; leave data.folds out or set it to null")
+            raise FauError(f"protocol 'ckplus10' has 10 folds, not {folds}; leave the number of folds out")
         self.name = "ckplus10"
         self.folds = 10
 
@@ -193,9 +196,7 @@ class OfficialSplit(FoldProtocol):
 
     def __init__(self, folds: int | None = None) -> None:
         if folds not in (None, 1):
-            raise FauError(
-                f"protocol 'official' is fold 1 of 1, not of {folds}; leave data.folds out or set it to null"
-            )
+            raise FauError(f"protocol 'official' is fold 1 of 1, not of {folds}; leave the number of folds out")
         self.name = "official"
         self.folds = 1
 

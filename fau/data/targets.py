@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fau.crops.store import CropSet
+from fau.data.votes import read_shares
 from fau.errors import FauError
 from fau.labels import (
     AFFECT,
@@ -39,6 +40,8 @@ class Targets:
         intensity_mask: bool (N, A), True where intensity is coded.
         expression: int64 (N,), position in ``fau.labels.EXPRESSIONS``, -1 = none.
         valence_arousal: float32 (N, 2), -1..1, NaN = none.
+        votes: float32 (N, K), shares of votes of the K expressions, which sum to 1 where one is coded; None where the
+            expression itself is learned.
     """
 
     labels: list[str]
@@ -49,6 +52,7 @@ class Targets:
     intensity_mask: NDArray[np.bool_]
     expression: NDArray[np.int64]
     valence_arousal: NDArray[np.float32]
+    votes: NDArray[np.float32] | None = None
 
     @property
     def single(self) -> bool:
@@ -73,11 +77,13 @@ class Targets:
             "intensity_mask": self.intensity_mask,
             "expression": self.expression,
             "valence_arousal": self.valence_arousal,
-        }
+        } | ({} if self.votes is None else {"votes": self.votes})
         return {name: torch.from_numpy(array[indices]) for name, array in arrays.items()}
 
 
-def read_targets(cropset: CropSet, label_set_name: str, occurrence_threshold: int | None = None) -> Targets:
+def read_targets(
+    cropset: CropSet, label_set_name: str, occurrence_threshold: int | None = None, votes: bool = False
+) -> Targets:
     """Read the labels of a crop set.
 
     Args:
@@ -86,10 +92,11 @@ def read_targets(cropset: CropSet, label_set_name: str, occurrence_threshold: in
         occurrence_threshold: Least intensity, 1..5, that counts as present; None takes occurrence as the crop set
             has it. With another threshold than the crop set's own, occurrence is made from intensity, and is not coded
             where intensity is not.
+        votes: Read the shares of votes of the expressions, too.
 
     Raises:
         FauError: If the crop set lacks an action unit of the label set, or its intensities where they are needed, or
-            a class of the label set, or valence and arousal, or holds a label that cannot be.
+            a class of the label set, or valence and arousal, or votes, or holds a label that cannot be.
     """
     expression = _expressions(cropset)
     valence_arousal = _columns(cropset.manifest, ["valence", "arousal"])
@@ -108,16 +115,27 @@ def read_targets(cropset: CropSet, label_set_name: str, occurrence_threshold: in
         tasks[task] = slice(start, start + values.shape[1])
         present.append(np.nan_to_num(values, nan=0.0))
         coded.append(~np.isnan(values))
+    shown = np.concatenate(present, axis=1)
     return Targets(
         labels=output_labels(label_set_name),
         tasks=tasks,
-        present=np.concatenate(present, axis=1),
+        present=shown,
         coded=np.concatenate(coded, axis=1),
         intensity=np.nan_to_num(intensity, nan=0.0),
         intensity_mask=~np.isnan(intensity),
         expression=expression,
         valence_arousal=valence_arousal,
+        votes=_votes(cropset, label_set_name, shown[:, tasks.get("expression", slice(0))]) if votes else None,
     )
+
+
+def _votes(cropset: CropSet, label_set_name: str, shown: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the shares of votes of the expressions, (N, K); a crop without votes that count has its class alone."""
+    name = label_tasks(label_set_name).get("expression")
+    if name is None:
+        raise FauError(f"data.votes are of expressions, and label set '{label_set_name}' has none; set it to false")
+    shares = read_shares(cropset, expression_set(name))
+    return np.where(np.isnan(shares), shown, shares)
 
 
 def _occurrence(

@@ -61,7 +61,7 @@ class BatchTransform(nn.Module):
             what = "the network's input of" if self.resize == self.input_size else "model.resize, which is"
             raise FauError(
                 f"crops of {size} px are smaller than {what} {self.resize} px; use a crop set of "
-                f"{self.resize} px or more, or set allow_upsample to enlarge them"
+                f"{self.resize} px or more, or --model.allow_upsample true, which enlarges them"
             )
 
     def forward(self, image: Tensor, window: Tensor | None = None) -> Tensor:

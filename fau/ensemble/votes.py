@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fau.concordance import affect_metrics, group_moments
 from fau.ensemble.members import Member
 from fau.errors import FauError
-from fau.metrics import au_metrics, expression_metrics, group_counts
-from fau.ranking import rank
+from fau.metrics import affect_metrics, au_metrics, expression_metrics, group_counts, group_moments, rank
 
 Array = NDArray[np.float64]
 
@@ -85,7 +83,13 @@ def threshold(member: Member) -> float | None:
 
 
 def combine(group: Sequence[Member], weights: Array, part: str) -> NDArray[np.float32]:
-    """Return the weighted mean of the members' scores of a part, (N, L); of expressions they sum to 1."""
+    """Return the weighted mean of the members' scores of a part, (N, L); of expressions they sum to 1.
+
+    Args:
+        group: M members, each of one task.
+        weights: (M, L) of ``vote_weights``, which sum to 1 over the members.
+        part: ``val``, ``training``, ``test`` or ``holdout``.
+    """
     total = sum(member.part(part, "score").astype(np.float64) * row for member, row in zip(group, weights, strict=True))
     scores = np.asarray(total)
     if group[0].task == "expression":
@@ -94,7 +98,13 @@ def combine(group: Sequence[Member], weights: Array, part: str) -> NDArray[np.fl
 
 
 def score_metrics(member: Member, part: str, score: NDArray[np.float32]) -> dict[str, float]:
-    """Return the metrics of scores of a part, whose labels are the member's."""
+    """Return the metrics of scores of a part, whose labels are the member's.
+
+    Args:
+        member: Of one task.
+        part: ``val``, ``training``, ``test`` or ``holdout``.
+        score: (N, L), in the order of the member's.
+    """
     label, mask, labels = member.part(part, "label"), member.part(part, "mask"), member.record["labels"]
     if member.task == "expression":
         return expression_metrics(score, label, mask, labels)
@@ -104,7 +114,12 @@ def score_metrics(member: Member, part: str, score: NDArray[np.float32]) -> dict
 
 
 def score_counts(member: Member, score: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """Return what reports pool over folds, by group, of scores of the test part."""
+    """Return what reports pool over folds, by group, of scores of the test part.
+
+    Args:
+        member: Of one task.
+        score: (N, L), in the order of the member's.
+    """
     label, mask = member.part("test", "label"), member.part("test", "mask")
     groups, labels = member.arrays["test/group"], np.array(member.record["labels"], np.str_)
     if member.task == "va":

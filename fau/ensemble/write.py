@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from fau.ensemble.members import Member, members
 from fau.ensemble.votes import Array, combine, score_counts, score_metrics, vote_weights
 from fau.errors import FauError
-from fau.runs import RunDirectory, code_version, run_id
+from fau.runs import RunDirectory, run_id
+from fau.versions import code_version
 
 # Text 001's names of its two ensembles, a plain mean and a vote weighted class by class, and such names for the others.
 NAMES = {
@@ -45,35 +46,16 @@ def write_ensembles(
     place = experiment or first.run.path.parent
     asked = [(group, rule, name or NAMES[rule]) for rule in rules for group in folds.values()]
     for group, _, row in asked:
-        _check_name(group, row)
+        if row in [member.record["name"] for member in group]:
+            raise FauError(f"--name '{row}' is that of a member; give the ensemble a name of its own")
     weighted = [_weights(group, rule) for group, rule, _ in asked]  # of all before any is written
     return [_write(*one, place, weights) for one, weights in zip(asked, weighted, strict=True)]
-
-
-def _check_name(group: Sequence[Member], name: str) -> None:
-    if name in [member.record["name"] for member in group]:
-        raise FauError(f"--name '{name}' is that of a member; give the ensemble a name of its own")
-
-
-def write_ensemble(group: Sequence[Member], rule: str, name: str, experiment: Path) -> RunDirectory:
-    """Write the ensemble of a fold as a run.
-
-    Args:
-        group: Its members.
-        rule: A key of ``RULES``.
-        name: Row of reports that it belongs to.
-        experiment: Folder of the experiment, in which the run gets a directory.
-
-    Raises:
-        FauError: If a member lacks the scores that the rule needs, or the name is that of a member.
-    """
-    _check_name(group, name)
-    return _write(group, rule, name, experiment, _weights(group, rule))
 
 
 def _write(
     group: Sequence[Member], rule: str, name: str, experiment: Path, weights: Mapping[str, Array]
 ) -> RunDirectory:
+    """Write the ensemble of a fold as a run of the row that ``name`` says."""
     names, ids = ([str(member.record[key]) for member in group] for key in ("name", "run_id"))
     # What belongs to the fold apart from what makes the row, so that a report sees one configuration.
     deciding = {"ensemble": rule, "members": names, "name": name, "fold": {"number": group[0].place, "runs": ids}}

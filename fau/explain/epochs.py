@@ -14,6 +14,7 @@ import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 
+from fau.atomic import write_atomically
 from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
 from fau.explain import cam
@@ -23,7 +24,6 @@ from fau.explain.maps import METHODS, Maps, make_maps, methods
 from fau.explain.page import Look, write
 from fau.explain.sheets import Drawing
 from fau.modules.base import FaceModule
-from fau.runs import write_atomically
 
 FOLDER = "explain"
 _EPOCHS = "epochs"

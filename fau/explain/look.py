@@ -91,6 +91,13 @@ def look_at_scored(module: FaceModule, pool: Pool, tasks: dict[str, Scored], lab
 def look_at_pictures(module: FaceModule, faces: Faces, label_set: str, labels: Sequence[str], wish: Wish) -> Look:
     """Look at some faces of which nothing else is known.
 
+    Args:
+        module: Whose network looks.
+        faces: As many as a sheet shows.
+        label_set: Of the network.
+        labels: Names of its labels.
+        wish: What to draw, and how.
+
     Raises:
         FauError: If there are more than a sheet shows, one lacks landmarks that the network needs, or a label or a
             method is not there.

@@ -58,7 +58,12 @@ class Maps:
 
 
 def cell_profiles(cells: int, size: int) -> NDArray[np.float64]:
-    """Return how far each cell of an axis reaches over its pixels when a map is enlarged, (size, cells)."""
+    """Return how far each cell of an axis reaches over its pixels when a map is enlarged, (size, cells).
+
+    Args:
+        cells: Of the map.
+        size: In pixels.
+    """
     one = torch.eye(cells, dtype=torch.float64).unsqueeze(0)  # (1, channel = which cell, position)
     return np.asarray(functional.interpolate(one, size=size, mode="linear")[0].T.numpy())
 

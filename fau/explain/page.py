@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
+from fau.atomic import write_atomically
 from fau.explain.draw import jpeg
 from fau.explain.sheets import Drawing
-from fau.runs import write_atomically
 
 FORMAT: Final = 1
 INDEX: Final = "index.json"

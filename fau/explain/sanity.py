@@ -151,7 +151,14 @@ def _row(
 
 
 def describe(maps: Maps, rows: Sequence[Row], faces: int, subjects: int) -> dict[str, Any]:
-    """Return a table as plain JSON values, with its title and what a reader should know."""
+    """Return a table as plain JSON values, with its title and what a reader should know.
+
+    Args:
+        maps: What was measured.
+        rows: Of the table.
+        faces: Number of faces looked at.
+        subjects: Number of their subjects.
+    """
     parts = all(not row.label.startswith("AU") for row in rows)
     what = "the parts of the face" if parts else "the action unit's region"
     region = (

@@ -112,7 +112,14 @@ def map_sheet(
 
 
 def head_sheet(module: FaceModule, pool: Pool, scored: Scored, wanted: Sequence[int]) -> Drawing | None:
-    """Draw a face a line: the attention of each head of the last block."""
+    """Draw a face a line: the attention of each head of the last block.
+
+    Args:
+        module: Whose network is a transformer.
+        pool: The faces.
+        scored: Their scores and labels.
+        wanted: Columns of the labels, each of which gives its surest face.
+    """
     rows = list(dict.fromkeys(row for label in wanted for row in scored.pick("surest", label, 1)))[:_HEAD_FACES]
     if not rows:
         return None
@@ -141,7 +148,16 @@ def picture_sheet(
     wanted: Sequence[int],
     method: str,
 ) -> Drawing:
-    """Draw faces of which nothing else is known: a column a face, a line a label or one for all of them."""
+    """Draw faces of which nothing else is known: a column a face, a line a label or one for all of them.
+
+    Args:
+        module: Whose network looks.
+        faces: A sheet's.
+        scores: (faces, labels), NaN where nothing is scored.
+        labels: Names of all labels.
+        wanted: Columns of those that are drawn.
+        method: A key of ``METHODS``.
+    """
     maps = make_maps(module, faces, method, wanted)
     pictures = [resized(face, 2 * TILE) for face in inputs(module, faces)]
     density = maps.density(2 * TILE)
@@ -166,7 +182,15 @@ def picture_sheet(
 
 
 def face_sheets(module: FaceModule, pool: Pool, scored: Scored, wanted: Sequence[int], number: int) -> list[Drawing]:
-    """Draw the surest, the least sure and the wrong faces, a line a label."""
+    """Draw the surest, the least sure and the wrong faces, a line a label.
+
+    Args:
+        module: Whose network scored them.
+        pool: The faces.
+        scored: Their scores and labels.
+        wanted: Columns of the labels that are drawn.
+        number: Faces a line.
+    """
     made = []
     for kind, caption in _FACES.items():
         lines = []

@@ -95,6 +95,11 @@ def _on_patches(weight: Tensor, recorded: _Recorded) -> Tensor:
 def heads(net: Net, image: Tensor, more: tuple[Tensor, ...]) -> Tensor:
     """Return where the pooled patches attend to in the last block, (B, heads, h, w).
 
+    Args:
+        net: The network.
+        image: (B, 3, S, S).
+        more: What else it takes, such as landmarks.
+
     Raises:
         FauError: If the network is no such transformer.
     """
@@ -106,6 +111,11 @@ def heads(net: Net, image: Tensor, more: tuple[Tensor, ...]) -> Tensor:
 
 def rollout(net: Net, image: Tensor, more: tuple[Tensor, ...]) -> Tensor:
     """Return where in the image the pooled patches come from, (B, 1, h, w).
+
+    Args:
+        net: The network.
+        image: (B, 3, S, S).
+        more: What else it takes, such as landmarks.
 
     Raises:
         FauError: If the network is no such transformer.

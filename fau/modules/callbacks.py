@@ -19,8 +19,9 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from fau.atomic import write_atomically
 from fau.metrics import MONITOR
-from fau.runs import RunDirectory, write_atomically
+from fau.runs import RunDirectory
 
 
 def checkpoints(run: RunDirectory, select_best: bool, monitor: str = MONITOR) -> list[Callback]:
@@ -45,8 +46,13 @@ class RunCheckpoint(ModelCheckpoint):
     """A checkpoint callback whose folder may be moved between two attempts.
 
     Lightning's own forgets the best score when its folder has another path, and a later, worse epoch would then take
-    the place of ``best.ckpt``.
+    the place of ``best.ckpt``. It also warns of each epoch before the first validation, which is none to choose.
     """
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save as Lightning does, once there is a score."""
+        if self.monitor is None or self.monitor in trainer.callback_metrics:
+            super().on_train_epoch_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the state as if it had been written here."""
@@ -172,6 +178,7 @@ class EpochLog(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the epoch's clock."""
+        self._validated = False
         self._images = 0
         self._seconds = 0.0
 
@@ -187,6 +194,10 @@ class EpochLog(Callback):
         self._images += len(batch["index"])
         self._seconds = time.perf_counter() - self._mark
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember that the epoch has scores of its own: Lightning keeps those of the last validation."""
+        self._validated = True
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the epoch's row."""
         if self._seconds > 0:
@@ -199,7 +210,8 @@ class EpochLog(Callback):
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         for name, value in trainer.callback_metrics.items():
             number = float(value)
-            row[name] = number if math.isfinite(number) else None
+            if self._validated or not name.startswith("val/"):
+                row[name] = number if math.isfinite(number) else None
         self._run.log_epoch(row)
         more = {"epoch": float(trainer.current_epoch), "lr": float(trainer.optimizers[0].param_groups[0]["lr"])}
         if self._rates:

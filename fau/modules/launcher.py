@@ -3,8 +3,8 @@
 Lightning looks at its processes every five seconds and kills the first one where another has gone, without a word; what
 a process says whose partner vanished depends on the backend (gloo raises at once, NCCL waits); and processes whose
 first one was killed stay behind. Here the first process looks several times a second, and the kernel ends the others
-with it. It hears Ctrl-C, too, where it waits for the others outside Python, as before they have come: Python would tell
-it only afterwards.
+with it. It hears Ctrl-C and SIGTERM, too, where it waits for the others outside Python, as before they have come or
+where one of them stands still: Python would tell it only afterwards.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _LOOK = 0.2  # s between two looks at the processes
 # s that the others get to end by themselves where one met an error, which may be theirs as well
 _OWN_END = 5.0
 _SEEN = 2.0  # s after which a process that vanished has surely been seen to
-_DEAF = 10.0  # s after Ctrl-C in which Python has surely told the program, unless that waits outside Python
+# s after a signal in which Python has surely told the program, unless that waits outside Python; and how that is said.
+# Who sends SIGTERM, a sweep or a cluster, often kills half a minute later.
+_DEAF = {signal.SIGINT: (10.0, "interrupted"), signal.SIGTERM: (20.0, "terminated")}
 _EXIT_LOST = 1
 
 
@@ -97,18 +99,23 @@ class WatchedLauncher(_SubprocessScriptLauncher):
             end.setblocking(False)
         signal.set_wakeup_fd(written.detach(), warn_on_full_buffer=False)
 
-    def _interrupted(self) -> bool:
+    def _told(self) -> signal.Signals | None:
+        """Return the signal that told the first process to end since the last look, None if there was none."""
         if self._signals is None:
-            return False
+            return None
         try:
-            return signal.SIGINT in self._signals.recv(64)
+            numbers = self._signals.recv(64)
         except BlockingIOError:
-            return False
+            return None
+        return next((number for number in _DEAF if number in numbers), None)
 
     def _watch(self) -> None:
         while not self._ending.wait(_LOOK):
-            if self._interrupted() and not self._ending.wait(_DEAF):
-                self._leave("interrupted", 128 + signal.SIGINT)
+            told = self._told()
+            if told is not None:
+                patience, how = _DEAF[told]
+                if not self._ending.wait(patience):
+                    self._leave(how, 128 + told)
             codes = [process.poll() for process in self.procs]
             if all(code == 0 for code in codes):
                 return

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import polars as pl
+
+from fau.crops.store import CropSet
 from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
 from fau.nets.megraphau import MEGraphAUStage1
@@ -170,6 +173,8 @@ def check_groups(run: RunDirectory, data: FaceDataModule, setting: str) -> list[
     tested = {*parts.get("test", ()), *parts.get("holdout", ())}
     # A group that its owner divides is in several parts of `official`: this fold learns from it as well.
     tested -= {*parts.get("train", ()), *(() if data.validation == "test" else parts.get("val", ()))}
+    pictures = _pictures(tested, data.cropset)
+    notes: list[str] = []
     seen = set[Path]()
     source: RunDirectory | None = run
     while source is not None and source.path not in seen:
@@ -177,18 +182,49 @@ def check_groups(run: RunDirectory, data: FaceDataModule, setting: str) -> list[
         record = source.read()
         if _same_people(record["crop_set"], data):
             groups = source.groups()
-            shared = tested.intersection([*groups.get("train", ()), *groups.get("val", ())])
+            learned = {*groups.get("train", ()), *groups.get("val", ())}
+            if pictures and record["crop_set"].get("id") != data.cropset.id:
+                there = _crop_set(record["crop_set"])
+                if there is None:
+                    notes.append(
+                        f"what the run '{source.path}' learned from is known by one picture of each group alone: its "
+                        "crop set is gone"
+                    )
+                else:
+                    learned |= _pictures(learned, there)
+            shared = learned & (tested | pictures)
             if shared:
+                names = pl.col("group").is_in(shared) | pl.col("id").is_in(shared)
+                count = data.cropset.manifest.filter(names)["group"].n_unique()
                 raise FauError(
-                    f"the run '{source.path}' learned from {len(shared)} groups that fold {data.fold} tests; name its "
-                    f"run of the same fold in {setting}"
+                    f"the run '{source.path}' learned from {count} groups that fold {data.fold} tests; name its run of "
+                    f"the same fold in {setting}"
                 )
         started = _weights_of(record) | record.get("started_from", {})
         before = next((started[key] for key in ("run", "stage1", "weights") if key in started), None)
         source = None if before is None else source_run(path_of(before))
         if before is not None and source is None and ("run" in started or not path_of(before).exists()):
-            return [f"whom the run '{before}', where this one began, learned from is not known: it is gone"]
-    return []
+            return [*notes, f"whom the run '{before}', where this one began, learned from is not known: it is gone"]
+    return notes
+
+
+def _pictures(groups: set[str], cropset: CropSet) -> set[str]:
+    """Return the ids of the crops of nobody known in some groups.
+
+    Such a group is named after one of its crops, and which are copies is a setting: another crop set of the corpus may
+    have them in groups of other names.
+    """
+    nobody = pl.col("subject").is_null() & pl.col("group").is_in(groups)
+    return set(cropset.manifest.filter(nobody)["id"])
+
+
+def _crop_set(about: Mapping[str, Any]) -> CropSet | None:
+    """Return the crop set of a run's record; None where it is gone."""
+    try:
+        found = CropSet.open(str(about.get("path", "")))
+    except FauError:
+        return None
+    return found if found.id == about.get("id") else None
 
 
 def _weights_of(record: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fau.concordance import affect_metrics, group_moments
 from fau.data.datamodule import FaceDataModule
 from fau.errors import FauError
 from fau.labels import AFFECT
@@ -23,12 +22,12 @@ from fau.losses import (
     masked_bce,
     masked_cross_entropy,
     masked_focal,
+    masked_soft_cross_entropy,
     masked_squared_error,
 )
-from fau.metrics import au_metrics, expression_metrics, group_counts
+from fau.metrics import affect_metrics, au_metrics, expression_metrics, group_counts, group_moments, rank
 from fau.modules.base import Arrays, Batch, FaceModule
 from fau.nets.output import NetOutput
-from fau.ranking import rank
 
 AffectLoss = Literal["ccc", "mse"]
 
@@ -202,8 +201,13 @@ class ExpressionTask(Task):
         """Take class weights, or the shares that logits are adjusted for, from the training part.
 
         Raises:
-            FauError: If both are asked for: together they correct one imbalance twice.
+            FauError: If both are asked for: together they correct one imbalance twice. If the focal loss, which asks
+                how sure the right class is, is to learn from votes for several.
         """
+        if self.focal_gamma and data.votes:
+            raise FauError(
+                "model.focal_gamma is of samples with one class, and data.votes gives them several; set one of them off"
+            )
         if not self.logit_adjustment:
             self.class_weight = self._weights(data)
             return
@@ -215,7 +219,10 @@ class ExpressionTask(Task):
         self.prior = torch.from_numpy(data.plan.rates()[self.columns]).float()
 
     def loss(self, output: NetOutput, batch: Batch, module: FaceModule) -> Tensor:
-        """Return the mean over the union batch's samples, weighted by their classes."""
+        """Return the mean over the union batch's samples, weighted by their classes; of votes where a batch has them.
+
+        A batch's ``votes`` are shares of the classes, (B, K).
+        """
         label, mask = self._coded(batch)
         target = torch.where(mask[:, 0], label.argmax(1), -1)
         logits = output.logits[:, self.columns]
@@ -223,8 +230,11 @@ class ExpressionTask(Task):
             return module.union_mean(masked_focal(logits, target, self.focal_gamma, class_weight=self.class_weight))
         if self.prior is not None:
             logits = adjusted_logits(logits, self.prior, self.logit_adjustment)
-        loss = masked_cross_entropy(logits, target, class_weight=self.class_weight, smoothing=self.label_smoothing)
-        return module.union_mean(loss)
+        if "votes" in batch:
+            coded = mask[:, 0]
+            soft = masked_soft_cross_entropy(logits, batch["votes"], coded, self.class_weight, self.label_smoothing)
+            return module.union_mean(soft)
+        return module.union_mean(masked_cross_entropy(logits, target, self.class_weight, self.label_smoothing))
 
     def scores(self, output: NetOutput) -> Tensor:
         """Return probabilities, which no adjustment of training has a part in."""

@@ -139,7 +139,14 @@ def response_norm(
 ) -> Tensor:
     """Normalise each channel by its neighbours': x / (bias + alpha * sum of their squares) ** beta.
 
-    The last dimension holds the channels. Lasagne's constants: torch's own layer divides alpha by the size.
+    Lasagne's constants: torch's own layer divides alpha by the size.
+
+    Args:
+        features: (..., C).
+        size: Channels of a sum, odd.
+        alpha: Factor of the sum.
+        beta: Exponent.
+        bias: Added to the sum.
     """
     squares = functional.pad(features.square(), (size // 2, size // 2))
     total = sum(squares[..., i : i + features.shape[-1]] for i in range(size))
@@ -186,7 +193,13 @@ class CropNet(nn.Module):
 
 
 def whole_face(inputs: int, hidden: int, features: int) -> nn.Sequential:
-    """Make E-Net's two linear layers on the whole last map."""
+    """Make E-Net's two linear layers on the whole last map.
+
+    Args:
+        inputs: Numbers of a map, flattened.
+        hidden: Width of the first layer.
+        features: Width of the second.
+    """
     return nn.Sequential(
         *(nn.Linear(inputs, hidden), nn.ReLU(inplace=True), nn.Dropout(0.5)),
         *(nn.Linear(hidden, features), nn.ReLU(inplace=True), nn.Dropout(0.5)),

@@ -20,7 +20,7 @@ MARGIN = 8  # cells that the four convolutions of the refinement take off
 
 
 def grouped(in_channels: int, out_channels: int, groups: int, padding: int = 1) -> nn.Conv2d:
-    """Make a 3 x 3 convolution for each group, of so many channels before and after."""
+    """Make a 3 x 3 convolution for each group, so many channels each before and after it."""
     return nn.Conv2d(groups * in_channels, groups * out_channels, 3, padding=padding, groups=groups)
 
 
@@ -119,7 +119,12 @@ def extractor(in_channels: int, unit: int, groups: int = 1) -> nn.Sequential:
 
 
 def refinement(unit: int, groups: int) -> nn.Sequential:
-    """Make what turns each AU's initial map into its refined one, ``MARGIN`` cells smaller, 0..1."""
+    """Make what turns each AU's initial map into its refined one, ``MARGIN`` cells smaller, 0..1.
+
+    Args:
+        unit: An eighth of the channels of an AU between the layers.
+        groups: Number of AUs: maps (B, groups, K, K) become (B, groups, M, M).
+    """
     layers: list[nn.Module] = []
     before = 1
     for _ in range(3):

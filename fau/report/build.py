@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from fau import __version__
 from fau.errors import FauError
-from fau.report.affect import AffectExperiment, build_affect, has_affect, unfinished
 from fau.report.audit import audit
 from fau.report.load import Run
-from fau.report.multitask import MultiTaskExperiment, build_multitask
+from fau.report.pool import build_row
 from fau.report.published import PublishedRow, choose
-from fau.report.rows import Comparison, Row, build_row
-from fau.report.views import task_views
+from fau.report.rows import Comparison, Row
+from fau.report.tasks.affect import AffectExperiment, build_affect, has_affect, unfinished
+from fau.report.tasks.multitask import MultiTaskExperiment, build_multitask
+from fau.report.tasks.views import task_views
 from fau.stats import SwapTest, difference_intervals, holm, swap_test
 
 
@@ -117,7 +118,7 @@ def build_report(
             warnings.append(f"experiment '{name}' has no finished run ({states})")
             continue
         if reference is not None:
-            if reference not in [row.name for row in rows]:
+            if reference not in [row.name for row in rows] and len(rows) > 1:
                 notes.append(f"there is no finished row '{reference}': '{rows[0].name}' is the reference")
             rows.sort(key=lambda row: row.name != reference)
         _compare(rows, notes, resamples, level)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.errors import FauError
-from fau.ranking import Ranking, kept_ranking, rank
-from fau.report.classes import ClassCounts, count_classes
-from fau.report.holdout import count_holdout
-from fau.report.landmarks import count_landmarks
+from fau.metrics.ranking import Ranking, kept_ranking, rank
+from fau.report.scores.classes import ClassCounts, count_classes
+from fau.report.scores.holdout import count_holdout
+from fau.report.scores.landmarks import count_landmarks
 from fau.runs import RunDirectory, ledger
 
 

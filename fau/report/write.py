@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fau.atomic import write_atomically
 from fau.report.build import Report
-from fau.report.csv_files import csv_affect, csv_epochs, csv_labels, csv_multitask, csv_published, csv_rows
-from fau.report.text import latex, markdown
-from fau.runs import write_atomically
+from fau.report.formats.csv_files import csv_affect, csv_epochs, csv_labels, csv_multitask, csv_published, csv_rows
+from fau.report.formats.text import latex, markdown
 
 
 def write_report(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
@@ -28,7 +28,7 @@ def write_report(report: Report, folder: Path, formats: Sequence[str]) -> list[P
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, str] = {}
     if "html" in formats:
-        from fau.report.page import page  # plotly costs half a second
+        from fau.report.formats.page import page  # plotly costs half a second
 
         files["report.html"] = page(report, folder)
     if "md" in formats:

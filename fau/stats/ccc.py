@@ -1,6 +1,6 @@
 """Pooled CCC and RMSE, from sums of moments: the score of each column over all groups, then the mean over columns.
 
-Moments are ``(seeds, groups, labels, 7)``, as ``fau.concordance.group_moments`` gives them.
+Moments are ``(seeds, groups, labels, 7)``, as ``fau.metrics.group_moments`` gives them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fau.concordance import moment_scores
+from fau.metrics import moment_scores
 from fau.stats.estimate import ONE_GROUP, Estimate, Interval, macro_mean
 from fau.stats.jackknife import Scale, jackknife_bounds
 from fau.stats.swap import SwapTest, paired_swap_test
@@ -34,7 +34,12 @@ def ccc_intervals(moments: Array, level: float = 0.95) -> Estimate:
 
 
 def rmse_intervals(moments: Array, level: float = 0.95) -> Estimate:
-    """Estimate pooled RMSE of each column and their mean, as ``ccc_intervals`` does, on a logarithmic scale."""
+    """Estimate pooled RMSE of each column and their mean, as ``ccc_intervals`` does, on a logarithmic scale.
+
+    Args:
+        moments: ``(seeds, groups, labels, 7)``.
+        level: Confidence level in (0, 1).
+    """
     values, left_out, seeds = _of("rmse", moments), _left_out("rmse", moments), _of_seeds("rmse", moments)
     return _estimate(moments, values, left_out, seeds, level, _log, np.exp, (0.0, np.inf))
 

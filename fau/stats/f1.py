@@ -278,10 +278,13 @@ def _left_out_scores(counts: Array, totals: Array, present: NDArray[np.bool_]) -
 
 
 def _logit_bounds(value: Array, left_out: Array, margin: Array, quantile: Array) -> tuple[Array, Array]:
-    """Bounds of ``value`` from its jackknife on the logit scale; ``margin`` keeps 0 and 1 finite."""
+    """Bounds of ``value`` from its jackknife on the logit scale; ``margin`` keeps 0 and 1 finite.
+
+    Of few samples the margin may be above a value near 0, and the bounds of what was clipped would leave it out.
+    """
     centre = logit(np.clip(value, margin, 1 - margin))
     half = quantile * jackknife_error(logit(np.clip(left_out, margin, 1 - margin)))
-    return expit(centre - half), expit(centre + half)
+    return np.minimum(expit(centre - half), value), np.maximum(expit(centre + half), value)
 
 
 def _edge_interval(value: float, totals: Array, positive_groups: int, level: float) -> Interval:

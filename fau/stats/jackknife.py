@@ -40,6 +40,14 @@ def jackknife_error(left_out: Array) -> Array:
 
 
 def student_quantile(freedom: ArrayLike, level: float) -> Array:
-    """Return the two-sided quantile of Student's t; less than one degree of freedom counts as one."""
+    """Return the two-sided quantile of Student's t; less than one degree of freedom counts as one.
+
+    Args:
+        freedom: Degrees of freedom, any shape.
+        level: Confidence level in (0, 1).
+
+    Returns:
+        Of the shape of ``freedom``, in standard errors.
+    """
     quantile: Array = stdtrit(np.maximum(freedom, 1), (1 + level) / 2)
     return quantile

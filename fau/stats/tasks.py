@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fau.concordance import moment_scores
+from fau.metrics import moment_scores
 from fau.stats.estimate import ONE_GROUP, Interval, macro_mean
 from fau.stats.jackknife import jackknife_bounds
 from fau.stats.swap import paired_swap_test
@@ -91,7 +91,14 @@ def score_interval(parts: Sequence[Part], sums: Array, level: float = 0.95) -> I
 
 
 def score_difference(parts: Sequence[Part], system: Array, reference: Array, level: float = 0.95) -> Interval:
-    """Estimate the difference of the scores, system less reference, with a paired jackknife interval over groups."""
+    """Estimate the difference of the scores, system less reference, with a paired jackknife interval over groups.
+
+    Args:
+        parts: The tasks.
+        system: ``(seeds, groups, columns)``.
+        reference: The same shape, groups in the same order.
+        level: Confidence level in (0, 1).
+    """
     span = len(parts) - sum(part.low for part in parts)
     value = float((total_score(parts, system.sum(1), system) - total_score(parts, reference.sum(1), reference)).mean())
     left_out = _left_out(parts, system) - _left_out(parts, reference)
@@ -104,7 +111,14 @@ def score_difference(parts: Sequence[Part], system: Array, reference: Array, lev
 
 
 def score_swap_test(parts: Sequence[Part], system: Array, reference: Array, resamples: int = 9999) -> float:
-    """Return p of the paired swap test of two systems' scores; see ``fau.stats.swap``."""
+    """Return p of the paired swap test of two systems' scores; see ``fau.stats.swap``.
+
+    Args:
+        parts: The tasks.
+        system: ``(seeds, groups, columns)``; a group is swapped in all seeds at once.
+        reference: The same shape, groups in the same order.
+        resamples: Number of random swaps where there are too many to enumerate.
+    """
     observed = (total_score(parts, system.sum(1), system) - total_score(parts, reference.sum(1), reference)).mean()
 
     def difference(own: Array, other: Array) -> Array:
@@ -121,7 +135,13 @@ def present(part: Part, sums: Array) -> NDArray[np.bool_]:
 
 
 def total_score(parts: Sequence[Part], sums: Array, whole: Array) -> Array:
-    """Return the sum of the tasks' scores ``(...)`` of ``(..., columns)``, over the labels present in the whole."""
+    """Return the sum of the tasks' scores ``(...)`` of ``(..., columns)``, over the labels present in the whole.
+
+    Args:
+        parts: The tasks.
+        sums: ``(..., columns)``, of any groups.
+        whole: ``(seeds, groups, columns)``, which decides what labels are present.
+    """
     return np.asarray(sum(part.score(sums, present(part, whole)) for part in parts))
 
 

@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from fau.errors import FauError
-from fau.sweep.supervisor import GRACE
+from fau.sweep.supervisor import GRACE, signal_group
 
 # The slow imports of a trial. Not polars, which starts threads when it is imported, and so nothing of fau's that uses
 # it: a trial imports the rest itself, in half a second. The last five are what W&B's client imports when a run starts;
@@ -61,6 +62,7 @@ class Client:
         self.ready = False
         self.can_fork = False
         self._log = log
+        self._groups: dict[int, int] = {}  # running trial -> its process group
 
     def start(
         self, trial: int, argv: Sequence[str], environment: Mapping[str, str], log: Path, fork: bool, threads: int
@@ -95,6 +97,10 @@ class Client:
                 if "ready" in answer:
                     self.ready, self.can_fork = True, bool(answer["ready"])
                     break
+                if "started" in answer:
+                    self._groups[int(answer["started"])] = int(answer["group"])
+                    continue
+                self._groups.pop(int(answer["ended"]), None)
                 ended.append((int(answer["ended"]), int(answer["code"])))
         except (EOFError, OSError) as error:
             raise self._died() from error
@@ -112,6 +118,12 @@ class Client:
             "start the sweep again, finished trials are kept"
         )
 
+    def kill(self) -> None:
+        """Kill the supervisor and the trials, where it does not answer."""
+        self._process.kill()
+        for group in self._groups.values():
+            signal_group(group, signal.SIGKILL)
+
     def close(self) -> None:
         """End all trials and the supervisor; do not return before they are gone."""
         self._connection.close()
@@ -120,8 +132,20 @@ class Client:
         try:
             self._process.wait(GRACE + 5)
         except subprocess.TimeoutExpired:
-            self._process.send_signal(signal.SIGKILL)  # the kernel then ends its trials
+            self._process.kill()
             self._process.wait()
+        if self._process.returncode < 0:
+            self._end_groups()
+
+    def _end_groups(self) -> None:
+        """End what a killed supervisor left: the kernel has told the first process of each trial, and no other."""
+        deadline = time.monotonic() + GRACE
+        left = [group for group in self._groups.values() if signal_group(group, signal.SIGTERM)]
+        while left and time.monotonic() < deadline:
+            time.sleep(0.05)
+            left = [group for group in left if signal_group(group, 0)]
+        for group in left:
+            signal_group(group, signal.SIGKILL)
 
     def __enter__(self) -> Self:
         return self

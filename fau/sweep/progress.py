@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +20,9 @@ State = Literal["waiting", "running", "done", "failed", "interrupted"]
 _MONITOR = "val/f1_macro"  # what chooses the checkpoint where the record does not say
 # What the metric is called that chooses the checkpoint; another goes by its own name.
 TITLES = {"f1_macro": "F1", "ccc_mean": "CCC", "mtl_score": "score"}
+# ECMA-48: colours and the cursor, titles of windows, the rest.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
+_LONGEST = 400  # characters of a line of a log that are shown
 
 
 @dataclass
@@ -60,6 +65,7 @@ class Progress:
     reason: str = ""
     note: str = ""
     _first_epoch: int | None = field(default=None, repr=False)
+    _read: tuple[int, ...] = field(default=(), repr=False)  # which version of metrics.csv was read last
 
     @property
     def score_title(self) -> str:
@@ -72,7 +78,7 @@ class Progress:
         self.state = "running"
         self.attempts += 1
         self.started = time.monotonic()
-        self._first_epoch = None
+        self._first_epoch, self._read = None, ()
 
     @property
     def elapsed(self) -> float:
@@ -111,10 +117,15 @@ class Progress:
             return
         try:
             with (self.run_dir / "metrics.csv").open(encoding="utf-8", newline="") as stream:
+                stat = os.fstat(stream.fileno())
+                version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+                if version == self._read:  # asked several times a second, and an epoch may take an hour
+                    return
                 rows = list(csv.DictReader(stream))
             scores = [float(row[self.monitor]) for row in rows if row.get(self.monitor)]
         except (OSError, ValueError, csv.Error):  # a damaged file is the trial's to complain of
             return
+        self._read = version
         self.epoch = len(rows)
         if scores and self.state == "running":
             self.score = max(scores)
@@ -177,7 +188,7 @@ def count(trials: Sequence[Progress], state: State) -> int:
 
 
 def tail(log: Path) -> str:
-    """Return the last line of a log that holds anything; empty without one."""
+    """Return the last line of a log that holds anything, fit to be shown; empty without one."""
     try:
         with log.open("rb") as stream:
             stream.seek(0, 2)
@@ -185,5 +196,7 @@ def tail(log: Path) -> str:
             text = stream.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
-    kept = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
-    return kept[-1] if kept else ""
+    lines = _ESCAPES.sub("", text).replace("\r", "\n").splitlines()
+    kept = [shown for line in lines if (shown := "".join(filter(str.isprintable, line)).strip())]
+    last = kept[-1] if kept else ""
+    return last if len(last) <= _LONGEST else f"{last[:_LONGEST]} …"

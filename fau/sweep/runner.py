@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -26,6 +27,8 @@ from fau.sweep.supervisor import GRACE
 _POLL = 0.25  # s between looks at signals and at how far trials are
 # A trial that an earlier, killed runner left gets this long to end before another of the same run is started.
 _LOCK_PATIENCE = GRACE + 10.0
+# s after which trials that were killed have surely been reported, unless who reports them stands still.
+_DEAF = 10.0
 
 
 class View(Protocol):
@@ -134,11 +137,13 @@ class _Stop:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Take SIGINT, SIGTERM and SIGHUP, if this is the main thread."""
+        """Take SIGINT, SIGTERM and SIGHUP, if this is the main thread; not a hangup that `nohup` has put off."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
         earlier = {number: signal.signal(number, self) for number in numbers}
         try:
             yield
@@ -185,7 +190,7 @@ class Runner:
         return outcome
 
     def _loop(self, client: Client, base: dict[str, str], forks: bool) -> None:
-        asked, deadline = 0, 0.0
+        asked, deadline, killed = 0, 0.0, math.inf
         while self._queue or self._running:
             signals = len(self._stop.arrived)
             if signals:
@@ -195,8 +200,14 @@ class Runner:
                     self._view.say("stopping: trials are asked to end; the same command goes on from here")
                     client.signal(signal.SIGTERM)
                     deadline = time.monotonic() + GRACE
-                if signals > 1 or time.monotonic() > deadline:
+                now = time.monotonic()
+                if math.isinf(killed) and (signals > 1 or now > deadline):
                     client.signal(signal.SIGKILL)
+                    killed = now
+                if now > killed + _DEAF:
+                    self._view.say("the process that starts the trials does not answer: it is killed with them")
+                    client.kill()
+                    return
                 asked = signals
             elif client.ready:
                 if forks and not client.can_fork:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from fau.errors import FauError
@@ -21,6 +22,7 @@ _LARGEST_ARRAY = 1000
 # How often a trial may run into its time limit; it goes on from its last epoch each time.
 _MOST_TIMEOUTS = 100
 _ANSWER = 60.0  # s that squeue may take
+_HERE = "or run the trials on this one, without --launcher slurm"
 _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 _ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"),
@@ -112,10 +114,19 @@ def queue(state: SweepState) -> dict[str, Queued]:
     try:
         output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_ANSWER).stdout
     except FileNotFoundError:
-        raise FauError("there is no `squeue` here; ask on a machine of the cluster, such as its login node") from None
-    except subprocess.SubprocessError as error:
-        said = " ".join(str(getattr(error, "stderr", "") or error).split())
-        raise FauError(f"Slurm does not say where the trials stand ({said}); try again later") from error
+        raise FauError(
+            f"there is no `squeue` here; give the command on a machine of the cluster, such as its login node, {_HERE}"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise FauError(f"Slurm's controller does not answer in {_ANSWER:.0f} s; try again later, {_HERE}") from None
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or ["no word"])[-1]
+        if "configuration source" in said or "slurm.conf" in said:
+            raise FauError(
+                f"no Slurm cluster is configured on this machine ({said}); give the command on a machine of the "
+                f"cluster, such as its login node, {_HERE}"
+            ) from error
+        raise FauError(f"Slurm does not say where the trials stand ({said}); try again later, {_HERE}") from error
     rows = (line.split("|") for line in output.splitlines())
     return {row[0].strip(): Queued(row[1], row[2]) for row in rows if len(row) == 3}
 
@@ -134,6 +145,21 @@ def arrays(trials: Sequence[Progress]) -> Iterator[list[Progress]]:
             yield chosen[start : start + _LARGEST_ARRAY]
 
 
+def check(state: SweepState) -> None:
+    """Make sure that trials can be submitted from here, before anything is written.
+
+    Raises:
+        FauError: If submitit or Slurm is missing, or Slurm does not answer.
+    """
+    queue(state)
+    if find_spec("submitit") is None:
+        raise FauError("--launcher slurm needs submitit; install it by `pip install 'fau[slurm]'`")
+    if shutil.which("sbatch") is None or shutil.which("srun") is None:
+        raise FauError(
+            f"there is no `sbatch` here; give the command on a machine of the cluster, such as its login node, {_HERE}"
+        )
+
+
 def submit(jobs: Sequence[TrialJob], state: SweepState, resources: Resources, after: Sequence[str]) -> str:
     """Submit trials as one job array and note their jobs in the state of the sweep.
 
@@ -147,15 +173,11 @@ def submit(jobs: Sequence[TrialJob], state: SweepState, resources: Resources, af
         The id of the array.
 
     Raises:
-        FauError: If submitit or Slurm is missing, or Slurm refuses.
+        FauError: If Slurm refuses.
     """
-    try:
-        import submitit
-        from submitit.core.utils import FailedJobError, FailedSubmissionError
-    except ImportError as error:
-        raise FauError("--launcher slurm needs submitit; install it by `pip install 'fau[slurm]'`") from error
-    if shutil.which("sbatch") is None or shutil.which("srun") is None:
-        raise FauError("there is no `sbatch` here; submit on a machine of the cluster, or leave out --launcher slurm")
+    import submitit
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
     executor = submitit.SlurmExecutor(folder=state.folder.absolute() / "slurm", max_num_timeout=_MOST_TIMEOUTS)
     executor.update_parameters(**_parameters(state, resources, after))
     try:

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import fau
+from fau.atomic import write_atomically
 from fau.heartbeat import Hold
-from fau.runs import write_atomically
 from fau.sweep.spec import Sweep, Trial
 
 FOLDER = ".sweeps"
@@ -83,14 +83,19 @@ class SweepState:
 
     def log_file(self, trial: Trial, key: str) -> Path:
         """Return the file for what a trial prints."""
-        readable = "".join(c if c.isalnum() or c in "._-=" else "_" for c in trial.title)[:80]
+        readable = "".join(c if c.isalnum() or c in "._-=" else "_" for c in trial.title)
+        readable = readable.encode()[:80].decode(errors="ignore")  # a name of a file has at most 255 bytes
         return (self.folder / "logs" / f"{trial.number:04d}-{readable}-{key[:6]}.log").absolute()
 
     def write_end(self, key: str, entry: Mapping[str, Any]) -> None:
         """Add the end of a trial to the journal."""
-        line = json.dumps({"key": key, "code_fingerprint": self._code, **entry})
-        with self._journal.open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+        line = json.dumps({"key": key, "code_fingerprint": self._code, **entry}).encode() + b"\n"
+        with self._journal.open("ab+") as stream:
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":  # the line before was cut short; this one is not to be lost with it
+                    line = b"\n" + line
+            stream.write(line)
 
     def write_end_elsewhere(self, key: str, entry: Mapping[str, Any] | None) -> None:
         """Write how a trial ended on a machine that does not hold the sweep; None while it runs."""

@@ -47,7 +47,7 @@ class Supervisor:
 
     Requests are JSON: ``{"start": id, "argv": [...], "environment": {...}, "log": path, "fork": bool, "threads": n}``
     and ``{"signal": number}`` for all trials. Answers are ``{"ready": whether forks are safe}`` once, then
-    ``{"ended": id, "code": exit status}``, negative for a signal.
+    ``{"started": id, "group": process group}`` and ``{"ended": id, "code": exit status}``, negative for a signal.
 
     Args:
         connection: To the runner.
@@ -96,20 +96,30 @@ class Supervisor:
     def _answer(self, request: Mapping[str, Any]) -> None:
         if "signal" in request:
             for pid in list(self._trials):
-                _signal_group(pid, request["signal"])
+                signal_group(pid, request["signal"])
             return
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, or too little memory for one more: the other trials go on
+            with contextlib.suppress(OSError), Path(request["log"]).open("a", encoding="utf-8") as log:
+                log.write(f"fau-sweep: no process can be started: {error.strerror}\n")
+            self._send({"ended": request["start"], "code": _EXIT_CANNOT_START})
+            return
         if pid == 0:
             self._become_trial(request)
         with contextlib.suppress(PermissionError, ProcessLookupError):  # the child may have been faster
             os.setpgid(pid, pid)
         self._trials[pid] = request["start"]
+        self._leftovers.pop(pid, None)  # a number that is used again
+        self._send({"started": request["start"], "group": pid})
 
     def _preload(self) -> bool:
         """Import what trials need and tell whether forking is safe afterwards."""
         _control(_PR_SET_PDEATHSIG, signal.SIGKILL)  # busy importing it would not hear that the runner has gone
+        if self._connection.poll():  # nothing is asked yet: it went before the line above
+            raise EOFError
         try:
             for name in self._modules:
                 with contextlib.suppress(ModuleNotFoundError):
@@ -177,25 +187,25 @@ class Supervisor:
                 break
             if pid in self._trials:
                 trial = self._trials.pop(pid)
-                if _signal_group(pid, signal.SIGTERM):
+                if signal_group(pid, signal.SIGTERM):
                     self._leftovers[pid] = time.monotonic() + _LEFTOVER_GRACE
                 self._send({"ended": trial, "code": os.waitstatus_to_exitcode(status)})
         for group, deadline in list(self._leftovers.items()):
-            if not _signal_group(group, 0):
+            if not signal_group(group, 0):
                 del self._leftovers[group]
             elif time.monotonic() > deadline:
-                _signal_group(group, signal.SIGKILL)
+                signal_group(group, signal.SIGKILL)
                 del self._leftovers[group]
 
     def _end_all(self) -> None:
         for pid in list(self._trials):
-            _signal_group(pid, signal.SIGTERM)
+            signal_group(pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE
         while (self._trials or self._leftovers) and time.monotonic() < deadline:
             self._reap()
             time.sleep(0.05)
         for group in [*self._trials, *self._leftovers]:
-            _signal_group(group, signal.SIGKILL)
+            signal_group(group, signal.SIGKILL)
 
 
 def _control(option: int, value: int) -> None:
@@ -204,7 +214,7 @@ def _control(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, int(value), 0, 0, 0)
 
 
-def _signal_group(group: int, number: int) -> bool:
+def signal_group(group: int, number: int) -> bool:
     """Send a signal to a process group; tell whether any process of it is there."""
     try:
         os.killpg(group, number)

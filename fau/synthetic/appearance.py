@@ -67,9 +67,9 @@ class Appearance:
         lashes: Strength.
         wrinkle_gain: How strongly folds show when units act.
         hair_style: One of ``hair.STYLES``.
-        collar: One of ``clothes.COLLARS``.
+        collar: ``crew``, ``vee``, ``shirt``, ``polo`` or ``high``.
         cloth: (3,) colour of the garment.
-        pattern: One of ``clothes.PATTERNS``.
+        pattern: ``plain``, ``stripes``, ``check`` or ``heather``.
     """
 
     feminine: bool

@@ -10,9 +10,6 @@ from fau.synthetic.atlas import MASTER, chart_slices
 from fau.synthetic.head import EAR, TORSO, TORSO_ROWS
 from fau.synthetic.mesh import FloatArray, smoothstep
 
-COLLARS = ("crew", "vee", "shirt", "polo", "high")
-PATTERNS = ("plain", "stripes", "check", "heather")
-
 
 def _neckline(collar: str, s: FloatArray) -> FloatArray:
     """Return the torso row at which the garment begins, for s in 0..1 around the neck (0.5 faces forward)."""

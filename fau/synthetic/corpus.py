@@ -18,7 +18,6 @@ from fau.cores import usable_cores
 from fau.crops.pool import map_in_order, stopped
 from fau.crops.store import CropSetInfo, CropSetWriter
 from fau.errors import FauError
-from fau.synthetic.cache import default_cropset
 from fau.synthetic.copula import AUS
 from fau.synthetic.identity import Identity, make_identity
 from fau.synthetic.occluders import sample_occluder
@@ -152,6 +151,3 @@ def _chunks(recipe: Recipe, workers: int) -> list[_Chunk]:
         for subject in range(1, recipe.subjects + 1)
         for first in range(1, recipe.tasks + 1, step)
     ]
-
-
-__all__ = ["Drawn", "default_cropset", "draw_sequence", "synthesize"]

@@ -15,7 +15,15 @@ from fau.synthetic.pen import SHIFT, fixed, paint_of
 def draw_glasses(
     image: NDArray[np.uint8], glasses: Occluder, camera: Camera, face: FloatArray, level: FloatArray
 ) -> None:
-    """Draw rims, bridge, temples and lenses in place; ``level`` (3,) is the light as display factor."""
+    """Draw rims, bridge, temples and lenses in place.
+
+    Args:
+        image: (size, size, 3), RGB.
+        glasses: Their form and colour.
+        camera: Of the picture.
+        face: (468, 3) deformed face, in model units.
+        level: (3,), the light as display factor.
+    """
     k = camera.scale
     colour = paint_of(glasses.colour * level)
     width = max(1, round((0.12 + 0.22 * float(glasses.colour.mean() < 0.2) * glasses.form) * k))

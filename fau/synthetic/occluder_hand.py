@@ -13,7 +13,15 @@ from fau.synthetic.pen import SHIFT, fixed, paint_of, rounded
 
 
 def draw_hand(image: NDArray[np.uint8], hand: Occluder, camera: Camera, skin: FloatArray, level: FloatArray) -> None:
-    """Draw a hand in its owner's skin (3,) in place; ``level`` (3,) is the light as display factor."""
+    """Draw a hand in its owner's skin (3,) in place.
+
+    Args:
+        image: (size, size, 3), RGB.
+        hand: Its pose.
+        camera: Of the picture.
+        skin: (3,), its owner's colour.
+        level: (3,), the light as display factor.
+    """
     k = camera.scale * 1.12 * hand.size  # nearer to the camera than the face
     centre = camera.look(np.array([[hand.at[0], hand.at[1], 6.5]], np.float32))[0]
     angle = np.deg2rad(hand.angle)

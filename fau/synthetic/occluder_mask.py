@@ -60,7 +60,18 @@ def draw_mask(
     level: FloatArray,
     light: Light,
 ) -> None:
-    """Draw cords and cloth in place; ``level`` (3,) is the light as display factor."""
+    """Draw cords and cloth in place.
+
+    Args:
+        image: (size, size, 3), RGB.
+        mask: Its form and colour.
+        camera: Of the picture.
+        face: (468, 3) deformed face, in model units.
+        shape: (468, 3) neutral face, in model units.
+        xy: (468, 2) the face in the picture, in pixels.
+        level: (3,), the light as display factor.
+        light: Whose shading the cloth has.
+    """
     k = camera.scale
     outline = camera.look(mask_outline(face, shape, mask.size))
     cord = paint_of(0.8 * level)

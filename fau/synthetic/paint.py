@@ -31,7 +31,7 @@ def blur(mask: FloatArray, sigma: float) -> FloatArray:
 
 
 def polygon(points: Points, sigma: float = 0.0) -> FloatArray:
-    """Return the mask of a filled polygon, its edge softened by ``sigma``."""
+    """Return the mask of a filled polygon, its edge softened by ``sigma`` in units of the face's square."""
     mask = blank()
     cv2.fillPoly(mask, [fixed_point(points)], 1.0, cv2.LINE_8, SHIFT)
     return blur(mask, sigma) if sigma else mask
@@ -46,7 +46,7 @@ def strokes(lines: Iterable[Points], width: float, sigma: float) -> FloatArray:
 
 
 def spot(centre: tuple[float, float], radii: tuple[float, float], sigma: float) -> FloatArray:
-    """Return the mask of a soft ellipse."""
+    """Return the mask of a soft ellipse; all in units of the face's square."""
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     return polygon(np.stack([centre[0] + radii[0] * np.cos(angle), centre[1] + radii[1] * np.sin(angle)], 1), sigma)
 

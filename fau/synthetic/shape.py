@@ -45,7 +45,14 @@ def seal_lips(points: FloatArray) -> FloatArray:
 
 
 def open_lids(points: FloatArray, upper: float, lower: float, fold: float) -> FloatArray:
-    """Return a face whose lids are farther apart by these fractions of their gap; negative closes."""
+    """Return a face whose lids are farther apart by these fractions of their gap; negative closes.
+
+    Args:
+        points: (468, 3), in model units.
+        upper: Fraction by which upper lids rise.
+        lower: Fraction by which lower lids sink.
+        fold: Fraction of the upper lids' way that their folds go along.
+    """
     out = points.copy()
     for eye in EYES:
         gap = points[list(eye.upper)] - points[list(eye.lower)]

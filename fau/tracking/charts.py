@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fau.explain.choose import Scored
-from fau.ranking import RECALL_GRID, rank
+from fau.metrics.ranking import RECALL_GRID, rank
 from fau.tracking.client import wandb
 
 _RECALLS = slice(None, None, 2)  # of the recalls at which precision is known, those of a chart: 51 points a label

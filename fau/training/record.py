@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from fau.atomic import write_atomically
 from fau.hardware import describe_hardware
 from fau.identity import weight_files
 from fau.modules.callbacks import EpochLog
-from fau.runs import RunDirectory, code_version, library_versions, record_trial, write_atomically
+from fau.runs import RunDirectory, record_trial
 from fau.training.fold import Fold
+from fau.versions import code_version, library_versions
 
 RECORD, CONFIG = "run.json", "config.yaml"
 

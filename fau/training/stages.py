@@ -117,7 +117,17 @@ def evaluate(trainer: Trainer, stage: Any, module: FaceModule, datamodule: FaceD
 
 
 def score(trainer: Trainer, module: FaceModule, part: str, loader: EpochLoader) -> dict[str, float]:
-    """Score a part that is neither the validation part nor the test fold."""
+    """Score a part that is neither the validation part nor the test fold.
+
+    Args:
+        trainer: At rest.
+        module: With the weights to score.
+        part: Its name, such as ``holdout``, before the names of its metrics.
+        loader: Of its samples.
+
+    Returns:
+        Metrics by name, such as ``holdout/f1_macro``.
+    """
     module.test_part = part
     try:
         with _lightning_exits(trainer):

@@ -9,12 +9,12 @@ from typing import Any
 from fau.errors import FauError
 from fau.modules.callbacks import PREVIOUS, EpochLog, mend_last
 from fau.modules.processes import is_main_process
-from fau.runs import RunDirectory, record_trial
+from fau.runs import record_trial
 from fau.tracking.results import log_test
 from fau.tracking.run import finish_run
 from fau.training.fold import Fold
 from fau.training.record import finish_record, start_record, write_predictions
-from fau.training.refused import Before, clear_held
+from fau.training.refused import Before
 from fau.training.stages import drop_averaging, evaluate, fit, load_weights, score
 from fau.training.trainer import build_trainer
 
@@ -30,8 +30,12 @@ EXPECTED_WARNINGS = (
 )
 
 
-def train_fold(fold: Fold) -> dict[str, Any]:
+def train_fold(fold: Fold, fresh: bool = False) -> dict[str, Any]:
     """Train a fold, or take it up where it was interrupted, and test it.
+
+    Args:
+        fold: What was asked for.
+        fresh: Train from the start whatever there is, for ``--rerun``.
 
     Returns:
         The finished record, as written to ``run.json``.
@@ -46,10 +50,10 @@ def train_fold(fold: Fold) -> dict[str, Any]:
     before: Before | None = None
     try:
         with fold.run.locked():
-            if fold.run.status == "done":  # by another process, while this one waited for the lock
+            if not fresh and fold.run.status == "done":  # by another process, while this one waited for the lock
                 record_trial(fold.run, "done")
                 return fold.run.read()
-            before = Before(fold.run)
+            before = Before(fold.run, fresh)
             return _told(fold, before)
     except FauError:
         if before is not None:
@@ -71,6 +75,8 @@ def _told(fold: Fold, before: Before) -> dict[str, Any]:
             fold.run.write(fold.record | {"status": "failed", "error": f"{type(error).__name__}: {error}"})
         record_trial(fold.run, "failed")
         raise
+    finally:
+        before.forget()
 
 
 def _train(fold: Fold) -> dict[str, Any]:
@@ -110,13 +116,3 @@ def _train(fold: Fold) -> dict[str, Any]:
         kept = ("best_epoch", "images_per_s", "parameters")
         finish_run(summary=metrics | {key: fold.record[key] for key in kept})
     return fold.record
-
-
-def clear(run: RunDirectory) -> None:
-    """Remove what an earlier training of the run left, for ``--rerun``.
-
-    Raises:
-        FauError: If a process is at work on it.
-    """
-    with run.locked():
-        clear_held(run)

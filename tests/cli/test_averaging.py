@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stopping import stopped_in_epoch
 
 from fau.cli.train import main
 from fau.modules.detection import AUDetection
@@ -20,7 +21,7 @@ OnlyRun = Callable[[Path], tuple[Path, dict[str, Any]]]
 
 @pytest.mark.slow
 def test_an_average_is_what_is_tested_and_survives_an_interruption(
-    tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch
+    tiny_args: list[str], tmp_path: Path, only_run: OnlyRun
 ) -> None:
     callback = "--trainer.callbacks+=lightning.pytorch.callbacks.EMAWeightAveraging"
     arguments = [*tiny_args, "--data.undersample", "classes", "--wandb", "offline", callback]
@@ -33,16 +34,8 @@ def test_an_average_is_what_is_tested_and_survives_an_interruption(
     record = whole.read()
     assert record["metrics"]["val/f1_macro"] == pytest.approx(whole.metrics()["val/f1_macro"].max(), abs=1e-6)
 
-    original = AUDetection.training_step
-
-    def step(self: AUDetection, batch: Any, batch_idx: int) -> torch.Tensor:
-        if self.current_epoch == 1 and batch_idx == 1:
-            raise KeyboardInterrupt
-        return original(self, batch, batch_idx)
-
     broken = [*arguments, "--runs", str(tmp_path / "broken")]
-    with monkeypatch.context() as patch:
-        patch.setattr(AUDetection, "training_step", step)
+    with stopped_in_epoch(1):
         assert main(broken) == 130
     assert main(broken) == 0
     want, got = (

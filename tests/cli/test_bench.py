@@ -121,12 +121,14 @@ def test_memory_is_that_of_tensors_alive_at_once() -> None:
     ("arguments", "sentence"),
     [
         (["no.yaml"], "'no.yaml' does not exist"),
+        (["empty.yaml"], "'empty': 'empty.yaml' holds no settings"),  # a bare name: its folder is the current one
         (["."], "'.' is no run and holds none that is finished"),
         (["--keep"], "--keep writes into the folders of runs"),
         ([str(EXPERIMENTS / "gla.yaml"), "--keep"], "--keep writes into the folders of runs"),
         (["--batch=0"], "--batch is 0"),
         (["--rounds=0"], "--rounds is 0"),
         (["--json=none/cost.json"], "'none' is not a folder"),
+        (["--csv=."], "'.' cannot be written"),
         (["--precision=8-true"], "precision '8-true' is not measured"),
         (["--model.net", "fau.nets.gla.GLACNN", "late.yaml"], "'late.yaml' stands among the flags"),
         (["--model.net.nothing=1"], "unknown setting"),
@@ -142,6 +144,7 @@ def test_what_cannot_work_is_one_sentence(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("empty.yaml").touch()
     assert main(arguments) == 2
     (line,) = capfd.readouterr().err.strip().splitlines()
     assert line.startswith("fau-bench: error: ")

@@ -49,7 +49,9 @@ def test_a_corpus_of_which_a_part_was_delivered(
     assert "counts: 1 of 1 published counts differ: crops 288 instead of 300" in text
     assert "rates in the parts of protocol kfold" in text
     assert main(["check", str(folder), "--protocol", "bp4d3"]) == 2
-    assert "protocol 'bp4d3' has no fold for group 'S001'" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "protocol 'bp4d3' has no fold for group 'S001' of the crop set, nor for 8 more of its 9" in error
+    assert error.endswith("; of this crop set make folds: kfold, consecutive, loso\n")
 
 
 def test_faults_come_alone(tiny_cropset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

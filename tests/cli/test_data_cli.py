@@ -49,7 +49,10 @@ def test_check_finds_a_flipped_pixel(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_info_of_a_crop_set(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(drawn)]) == 0
     text = capsys.readouterr().out
-    assert "4 crops, 2 sequences, 1 groups" in text and "AU12" in text and "expressions: " in text
+    assert (
+        "4 crops, 2 sequences, 1 group\n" in text and "AU12 lip corner puller" in text and "Frames by intensity" in text
+    )
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_info_of_a_recipe_draws_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,6 +115,17 @@ def test_ctrl_c_leaves_nothing(
     assert main(["synthesize", str(tmp_path / "out"), *ONE]) == 130
     assert capsys.readouterr().err == "fau-data: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_says_what_goes_on(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fau.crops.store.CropSet.open", interrupt)
+    assert main(["check", str(drawn)]) == 130
+    assert capsys.readouterr().err == "fau-data: interrupted; the same command begins anew\n"
 
 
 def test_a_real_process(tmp_path: Path) -> None:

@@ -187,8 +187,14 @@ def test_processes_that_end_well_are_no_loss(tmp_path: Path) -> None:
     assert (tmp_path / "said").read_text() == ""
 
 
-def test_ctrl_c_is_heard_where_the_first_process_waits_outside_python(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_signal_is_heard_where_the_first_process_waits_outside_python(
+    number: signal.Signals, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "_DEAF", {number: (1.0, word)})
+
     def wait() -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         (tmp_path / "waits").touch()
         while True:  # it may be told before it waits
             with contextlib.suppress(KeyboardInterrupt):
@@ -197,9 +203,9 @@ def test_ctrl_c_is_heard_where_the_first_process_waits_outside_python(tmp_path: 
     first = start(tmp_path, [FOREVER], wait)
     others = pids(tmp_path, 1)
     wait_for((tmp_path / "waits").exists)
-    os.kill(first.pid, signal.SIGINT)
+    os.kill(first.pid, number)
     first.join(120)
-    assert first.exitcode == 130
-    assert (tmp_path / "said").read_text() == "fau-train: interrupted; the same command goes on from the last epoch\n"
+    assert first.exitcode == 128 + number
+    assert (tmp_path / "said").read_text() == f"fau-train: {word}; the same command goes on from the last epoch\n"
     assert (tmp_path / "lost").exists()
     wait_for(lambda: not any(map(alive, others)))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from stopping import stopped_in_epoch
 from torch import nn
 
 from fau.cli.train import main
@@ -78,21 +79,13 @@ def test_frozen_layers_and_norms_never_move(tiny_cropset: Path, tmp_path: Path, 
 
 @pytest.mark.slow
 def test_a_run_stopped_between_the_phases_ends_as_one_that_was_not(
-    tiny_cropset: Path, tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch
+    tiny_cropset: Path, tmp_path: Path, only_run: OnlyRun
 ) -> None:
     settings = ["--trainer.callbacks.head_epochs", "1", "--trainer.callbacks.layer_decay", "0.7"]
     assert main(_arguments(tiny_cropset, tmp_path / "whole", *settings)) == 0
     for stop_in in (1, 2):
         root = tmp_path / f"stopped{stop_in}"
-        with monkeypatch.context() as patch:
-            before = FaceModule.training_step
-
-            def stop(self: FaceModule, batch: Any, batch_idx: int, at: int = stop_in, step: Any = before) -> Any:
-                if self.current_epoch == at:
-                    raise KeyboardInterrupt
-                return step(self, batch, batch_idx)
-
-            patch.setattr(FaceModule, "training_step", stop)
+        with stopped_in_epoch(stop_in):
             assert main(_arguments(tiny_cropset, root, *settings)) == 130
         assert main(_arguments(tiny_cropset, root, *settings)) == 0
         whole, stopped = (

@@ -83,7 +83,8 @@ def test_help_names_every_corpus_and_its_options(capsys: pytest.CaptureFixture[s
 def test_every_corpus_has_a_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["prepare", name, "--help"])
-    assert "usage: fau-data prepare" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "usage: fau-data prepare" in text and max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,7 @@ def test_every_corpus_has_a_help(name: str, capsys: pytest.CaptureFixture[str]) 
         (["none", "OUT"], "'none' does not exist; give the folder that the owner of the corpus delivered"),
         (["RAW", "."], "'.' exists already; choose another folder or remove it first"),
         (["RAW", "RAW/x"], "lies inside"),
+        (["RAW/x", "."], "'.' exists already"),  # before anything is read
         (["RAW", "OUT", "--size", "3"], "size = 3; give a value from 16 to 1024"),
         (["RAW", "OUT", "--max-lost", "7"], "max-lost = 7; give a share from 0 to 1"),
         (["RAW", "OUT", "--workers", "-1"], "workers = -1; give 0 for this process or a number of processes"),

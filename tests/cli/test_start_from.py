@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
+from relabelled import relabelled
 from torch import Tensor
 
 from fau.cli.train import main
@@ -203,6 +206,29 @@ def test_a_group_that_its_owner_divides_is_no_leak(source: Path, tiny_cropset: P
     parts = data.split.groups
     data.split = replace(data.split, groups=parts | {"train": (*parts["train"], *parts["test"])})
     assert check_groups(_only(source), data, "model.start_from") == []
+
+
+def test_copies_that_are_grouped_otherwise_are_noticed(tiny_cropset: Path, tmp_path: Path) -> None:
+    """Pictures of nobody known: each by itself in one crop set, four that look alike together in the other."""
+    nobody = pl.lit(None, pl.String).alias("subject")
+    equal = relabelled(tiny_cropset, tmp_path / "equal", nobody, pl.col("id").alias("group"))
+    near = relabelled(tiny_cropset, tmp_path / "near", nobody, pl.col("id").first().over("sequence").alias("group"))
+    folder = json.loads((near / "cropset.json").read_text())
+    (near / "cropset.json").write_text(json.dumps(folder | {"id": "0" * len(folder["id"])}))
+    for source, tested in ((equal, near), (near, equal)):
+        runs = tmp_path / f"from {source.name}"
+        assert _train(source, runs, *ACTION_UNITS, "1,2,4,12,15,25") == 0
+        data = FaceDataModule(str(tested), label_set="1,2", folds=3, fold=1, batch_size=32)
+        data.setup("fit")
+        with pytest.raises(FauError, match=r"learned from \d+ groups that fold 1 tests"):
+            check_groups(_only(runs), data, "model.start_from")
+    gone = _only(tmp_path / "from equal").read()["crop_set"] | {"path": str(tmp_path / "gone")}
+    run = RunDirectory(_changed(_only(tmp_path / "from near"), tmp_path / "run", crop_set=gone))
+    run.write(run.read() | {"groups": {"train": [], "val": [], "test": []}})
+    data = FaceDataModule(str(near), label_set="1,2", folds=3, fold=1, batch_size=32)
+    data.setup("fit")
+    (note,) = check_groups(run, data, "model.start_from")
+    assert "is known by one picture of each group alone: its crop set is gone" in note
 
 
 @pytest.mark.parametrize("readers", [("bp4d", "jaanet"), ("disfa", "megraphau"), ("fer2013", "ferplus")])

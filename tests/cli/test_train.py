@@ -79,6 +79,18 @@ def test_validation_none_takes_the_last_epoch(tiny_args: list[str], tmp_path: Pa
     assert epochs["kept/frames"].to_list() == [record["kept"]["frames"]["kept"]] * 2
 
 
+def test_epochs_between_validations_are_not_chosen(
+    tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, recwarn: pytest.WarningsRecorder
+) -> None:
+    arguments = ["--trainer.check_val_every_n_epoch=2", "--trainer.max_epochs=3", "--wandb=disabled"]
+    assert main([*tiny_args, "--runs", str(tmp_path), *arguments]) == 0
+    path, record = only_run(tmp_path)
+    assert record["best_epoch"] == 1
+    scores = RunDirectory(path).metrics()["val/f1_macro"].to_list()
+    assert scores[1] is not None and scores[0] is None and scores[2] is None
+    assert not [warning for warning in recwarn if "monitored key" in str(warning.message)]
+
+
 def test_a_holdout_set_is_scored_apart(tiny_args: list[str], tmp_path: Path, only_run: OnlyRun) -> None:
     arguments = ["--data.holdout", "[S001]", "--trainer.max_epochs", "1", "--wandb", "disabled"]
     assert main([*tiny_args, "--runs", str(tmp_path), *arguments]) == 0

@@ -14,10 +14,9 @@ from fau.cli.ensemble import main as ensemble
 from fau.cli.explain import main as explain
 from fau.cli.report import main as report
 from fau.cli.train import main
-from fau.concordance import moment_scores
 from fau.crops.store import CropSet
 from fau.labels import EXPRESSION_SETS, LABEL_SETS, au_column, au_label
-from fau.metrics import au_metrics, expression_metrics
+from fau.metrics import au_metrics, expression_metrics, moment_scores
 from fau.runs import RunDirectory, ledger
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import wandb
+from stopping import stopped_in_epoch
 from wandb_server import Run, Server
 
 from fau.cli.train import main
@@ -60,18 +61,8 @@ def test_a_finished_trial_fills_the_run_of_the_agent_that_asks(
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["the same run", "another run"])
-def test_an_interrupted_trial_goes_on_in_the_agents_run(
-    other: bool, train: Train, wandb_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = AUDetection.training_step
-
-    def step(self: AUDetection, batch: Any, batch_idx: int) -> torch.Tensor:
-        if self.current_epoch == 1:
-            raise KeyboardInterrupt
-        return original(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(AUDetection, "training_step", step)
+def test_an_interrupted_trial_goes_on_in_the_agents_run(other: bool, train: Train, wandb_server: Server) -> None:
+    with stopped_in_epoch(1):
         assert train("r1") == 130
     assert epochs(wandb_server.runs["r1"]) == [0]
     assert wandb_server.runs["r1"].state == "failed"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from stopping import stopped_in_epoch
 
+from fau import heartbeat
 from fau.cli.train import main
 from fau.modules.detection import AUDetection
+from fau.runs import RunDirectory, ledger
+from fau.training.refused import Before
 
 
 @pytest.mark.parametrize(
@@ -24,6 +29,7 @@ from fau.modules.detection import AUDetection
         (["--data.folds", "20"], ["20"]),
         (["--data.crop_set", "no/such/folder"], ["no/such/folder"]),
         (["--model.net.input_size", "8"], ["8"]),
+        (["--model.net.input_size", "64"], ["64 px or more, or --model.allow_upsample true"]),
         (["--config", "no_such.yaml"], ["no_such.yaml"]),
         (["--published+=nonsense"], ["published rows 'nonsense' are unknown", "bp4d"]),
         (["--experiment", "../elsewhere"], ["../elsewhere", "--runs"]),
@@ -71,18 +77,10 @@ def test_bad_input_is_one_sentence(
 
 
 def test_a_refused_call_leaves_an_interrupted_run_as_it_was(
-    tiny_args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    original = AUDetection.training_step
-
-    def step(self: AUDetection, batch: Any, batch_idx: int) -> torch.Tensor:
-        if self.current_epoch == 1:
-            raise KeyboardInterrupt
-        return original(self, batch, batch_idx)
-
     arguments = [*tiny_args, "--runs", str(tmp_path), "--wandb", "disabled"]
-    with monkeypatch.context() as patch:
-        patch.setattr(AUDetection, "training_step", step)
+    with stopped_in_epoch(1):
         assert main(arguments) == 130
     (run,) = tmp_path.glob("*/*/run.json")
     held = [run, run.with_name("config.yaml"), run.with_name("checkpoints") / "last.ckpt"]
@@ -92,6 +90,78 @@ def test_a_refused_call_leaves_an_interrupted_run_as_it_was(
     capsys.readouterr()
     assert main(arguments) == 0
     assert "goes on from its last epoch" in capsys.readouterr().out
+
+
+def held(run: Path) -> dict[Path, bytes]:
+    """Return the content of a run directory, without what the lock leaves."""
+    files = (file for file in run.rglob("*") if file.is_file() and file.name not in heartbeat.FILES)
+    return {file.relative_to(run): file.read_bytes() for file in files}
+
+
+def test_a_refused_rerun_leaves_a_finished_run_as_it_was(
+    trained: Path, tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs")
+    (record,) = (tmp_path / "runs").glob("*/*/run.json")
+    before = held(record.parent)
+    arguments = [*tiny_args, "--fold", "2", "--runs", str(tmp_path / "runs"), "--wandb", "disabled"]
+    assert main([*arguments, "--rerun", "--trainer.accelerator", "abacus"]) == 2
+    assert "abacus" in capsys.readouterr().err
+    assert len(before) > 5 and held(record.parent) == before
+
+
+@pytest.mark.parametrize("moves", range(5))
+def test_a_rerun_that_is_killed_while_it_begins_can_still_be_taken_back(
+    moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    for name in ("run.json", "config.yaml", "checkpoints/last.ckpt", "predictions.npz"):
+        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.path / name).write_text(name)
+    before, rename, done = held(run.path), Path.rename, 0
+
+    def killed(self: Path, target: Path) -> Path:
+        nonlocal done
+        if done == moves:
+            raise KeyboardInterrupt
+        done += 1
+        return rename(self, target)
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(Path, "rename", killed)
+        Before(run, fresh=True)
+    if moves:  # it says no longer that it is done; what is left of it does not count as an epoch
+        assert not (run.path / "run.json").exists() and not ledger(tmp_path)
+    again = Before(run, fresh=not moves)
+    assert not (run.path / "checkpoints").exists()
+    (run.path / "run.json").write_text("the rerun's")
+    assert again.put_back() and held(run.path) == before
+    # Once an epoch of the rerun has ended, that takes its place.
+    again = Before(run, fresh=True)
+    run.checkpoints.mkdir()
+    (run.checkpoints / "last.ckpt").write_text("the rerun's")
+    assert not again.put_back()
+    again.forget()
+    assert held(run.path) == {Path("checkpoints/last.ckpt"): b"the rerun's"}
+
+
+def test_a_refusal_of_every_fold_is_said_once(
+    tiny_args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        *tiny_args,
+        "--runs",
+        str(tmp_path),
+        "--data.folds",
+        "2",
+        "--fold",
+        "all",
+        "--trainer.strategy",
+        "ddp_spawn",
+    ]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("ddp_spawn") == 1 and error.endswith("fau-train: error: the same in fold 2\n")
 
 
 def test_a_configuration_that_is_no_text(

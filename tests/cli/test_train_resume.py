@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from identities import identity
+from stopping import stopped_in_epoch
 
 from fau.cli.train import main
 from fau.modules.detection import AUDetection
@@ -43,17 +43,6 @@ def test_a_finished_run_says_so_and_rerun_trains_it_again(
     assert log.name == f"run-{before['run_id']}.wandb"  # the same W&B run: reports would count a second one twice
 
 
-def _stop_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int, error: BaseException) -> None:
-    original = AUDetection.training_step
-
-    def step(self: AUDetection, batch: Any, batch_idx: int) -> torch.Tensor:
-        if self.current_epoch == epoch and batch_idx == 1:
-            raise error
-        return original(self, batch, batch_idx)
-
-    monkeypatch.setattr(AUDetection, "training_step", step)
-
-
 def test_a_sweeps_rerun_trains_a_run_once(
     trained: Path, tiny_args: list[str], tmp_path: Path, only_run: OnlyRun, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -61,8 +50,7 @@ def test_a_sweeps_rerun_trains_a_run_once(
     attempt = only_run(trained)[1]["attempt"]
     arguments = [*tiny_args, "--fold", "2", "--runs", str(tmp_path / "runs"), "--rerun", "--wandb", "disabled"]
     monkeypatch.setenv("FAU_RERUN", "monday")
-    with monkeypatch.context() as patch:
-        _stop_in_epoch(patch, 1, KeyboardInterrupt())
+    with stopped_in_epoch(1):
         assert main(arguments) == 130
     assert "the same command without --rerun goes on" in capsys.readouterr().err
     assert main(arguments) == 0
@@ -83,11 +71,9 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
     tiny_args: list[str],
     tmp_path: Path,
     only_run: OnlyRun,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     arguments = [*tiny_args, "--fold", "2", "--runs", str(tmp_path)]
-    with monkeypatch.context() as patch:
-        _stop_in_epoch(patch, 1, error)
+    with stopped_in_epoch(1, error):
         assert main(arguments) == status
     path, _ = only_run(tmp_path)
     assert RunDirectory(path).status == "interrupted"
@@ -134,8 +120,7 @@ def test_a_run_that_was_moved_remembers_its_best_epoch(
 ) -> None:
     arguments = [*tiny_args, "--trainer.limit_train_batches", "2", "--wandb", "disabled"]
     _score(monkeypatch, 0.9, 0.1)
-    with monkeypatch.context() as patch:
-        _stop_in_epoch(patch, 1, KeyboardInterrupt())
+    with stopped_in_epoch(1):
         assert main([*arguments, "--runs", str(tmp_path / "here")]) == 130
     (tmp_path / "here").rename(tmp_path / "there")
     assert main([*arguments, "--runs", str(tmp_path / "there")]) == 0

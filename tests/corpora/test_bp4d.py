@@ -169,7 +169,7 @@ def test_archive_beside_its_content(changed: Path, owners: Path) -> None:
     listing = BP4D(changed).list()
     assert listing.rows.equals(BP4D(owners).list().rows)
     assert set(listing.rows.filter(subject="F001")["path"].str.head(9)) == {"Sequences"}
-    assert "12 images lie unpacked and in archives; the unpacked ones are used" in listing.found
+    assert "unpacked and in archives: 12 images; the unpacked ones are used" in listing.found
 
 
 def test_one_frame_twice_is_refused(changed: Path) -> None:
@@ -254,7 +254,7 @@ def test_absent_intensity_files(changed: Path) -> None:
 def test_absent_occurrence_files_are_named(changed: Path) -> None:
     (changed / "AUCoding" / "AU_OCC" / "F001_T1.csv").unlink()
     listing = BP4D(changed).list()
-    assert "1 sequences have frames and intensity codes but no occurrence file: F001/T1" in listing.found
+    assert "frames and intensity codes but no occurrence file: 1 sequence, F001/T1" in listing.found
     assert listing.rows.filter(sequence="F001/T1")["au12"].null_count() == 4
 
 

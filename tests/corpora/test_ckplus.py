@@ -58,7 +58,7 @@ def test_the_last_frames_get_the_labels_of_the_peak(owners: Path) -> None:
     assert rows["expression"].null_count() == 2 * 3
     assert listing.losses.counts == {NOT_CODED: (ALL - 1) * 2 + 5, NO_IMAGE: 1}
     assert "S777/001/9" in listing.losses.frame["id"]
-    assert any("20 sequences have an expression, 21 have FACS codes" in s for s in listing.found)
+    assert any("20 sequences with an expression, 21 with FACS codes" in s for s in listing.found)
 
 
 def test_facs_intensity_0_is_present(owners: Path) -> None:

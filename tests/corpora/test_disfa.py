@@ -13,7 +13,8 @@ from faces import Faces
 from trees import disfa as fake
 
 from fau.corpora.base import row_schema
-from fau.corpora.disfa import BAD_TRACKING_FRAMES, DISFA
+from fau.corpora.disfa import DISFA
+from fau.corpora.disfa_published import BAD_TRACKING_FRAMES
 from fau.corpora.losses import BAD_TRACKING, NO_IMAGE, NOT_CODED
 from fau.corpora.registry import corpus
 from fau.errors import FauError

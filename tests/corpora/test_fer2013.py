@@ -32,7 +32,7 @@ def test_rows_of_the_csv(owners: Path) -> None:
     assert set(rows["path"]) == {"fer2013.csv"}
     assert rows["split"].to_list() == [USAGES[fake.usage(row)] for row in range(fake.ROWS)]
     assert rows["expression"].to_list() == [CLASSES[fake.code(row)] for row in range(fake.ROWS)]
-    assert "1 pictures are all black and are kept" in listing.found
+    assert "all black, and kept: 1 picture" in listing.found
     assert not listing.losses.counts
 
 
@@ -86,7 +86,7 @@ def test_folders_whose_files_do_not_tell_the_tests_apart(tmp_path: Path, faces: 
         "train/happy/im0": "train",
         "test/happy/im0": "test",
     }
-    assert any("2 pictures are not named after their Usage" in sentence for sentence in listing.found)
+    assert any("so that their folder is their part: 2 pictures" in sentence for sentence in listing.found)
 
 
 @pytest.mark.parametrize(

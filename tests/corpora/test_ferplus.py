@@ -45,7 +45,7 @@ def test_majority(owners: Path, faces: Faces) -> None:
     listing = corpus.list()
     # no face: row 3 has no name, row 8 has most votes for it; unknown: 7; no majority: 4, 5, 10
     assert listing.losses.counts == {NOT_A_FACE: 2, NOT_ANNOTATED: 4}
-    assert "3 pictures have no majority" in listing.found
+    assert "no majority: 3 pictures" in listing.found
     image = list(corpus.pictures(listing.rows))[-1].image
     assert image is not None
     assert np.array_equal(image[..., 0], fer2013.grey(faces, 27))
@@ -56,7 +56,7 @@ def test_plurality(owners: Path) -> None:
     assert _rows(corpus) == _ids(PLURALITY)
     listing = corpus.list()
     assert listing.losses.counts == {NOT_A_FACE: 2, NOT_ANNOTATED: 1}
-    assert "2 pictures have a tie of most votes" in listing.found
+    assert "a tie of most votes: 2 pictures" in listing.found
     assert sum(corpus.published.values()) == 28709 - 170 - 150
 
 

@@ -54,8 +54,8 @@ def test_attributes_are_extras(owners: Path, tmp_path: Path, faces: Faces) -> No
         ("train_00001", "male", "Asian", "70+"),
         ("train_00002", "female", "Caucasian", "20-39"),
     ]
-    assert "gender, race, age of 3 pictures are known" in listing.found
-    assert any("1 files of attributes have another shape" in sentence for sentence in listing.found)
+    assert "gender, race, age are known of 3 pictures" in listing.found
+    assert any("of another shape, and not read: 1 file of attributes" in sentence for sentence in listing.found)
     fake.build_community(tmp_path, faces)
     assert RafDb(tmp_path).list().extras is None
 
@@ -65,7 +65,7 @@ def test_unpacked_is_the_same_and_twice_is_once(changed: Path, owners: Path) -> 
     with zipfile.ZipFile(images / "aligned.zip") as archive:
         archive.extractall(images)
     both = RafDb(changed).list()
-    assert any("36 images are there twice" in sentence for sentence in both.found)
+    assert any("there twice, such as unpacked and zipped: 36 images;" in sentence for sentence in both.found)
     (images / "aligned.zip").unlink()
     unpacked = RafDb(changed).list()
     wanted = RafDb(owners).list().rows.drop("path")

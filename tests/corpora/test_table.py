@@ -216,7 +216,7 @@ def test_py_feat(tmp_path: Path, faces: Faces) -> None:
     assert rows["face_x"].to_list() == [1, 50, 1]
     assert rows["au01"].to_list() == [0, None, 1]
     assert rows["expression"].to_list() == ["happiness", None, None]
-    assert any("2 rows have none or several" in sentence for sentence in listing.found)
+    assert any("none or several: 2 rows" in sentence for sentence in listing.found)
 
 
 def test_frames_of_a_video_from_0(tmp_path: Path, faces: Faces) -> None:
@@ -317,7 +317,7 @@ def test_blanks_around_a_text_do_not_count(tmp_path: Path, faces: Faces) -> None
     listing = Table(_write(tmp_path, text, faces, ("a.jpg", "b.jpg", "c.jpg"))).list()
     assert listing.rows["subject"].to_list() == ["p1", "p1", None]
     assert listing.rows["sequence"].to_list() == ["s", "s", None]
-    assert listing.found[-2].startswith("1 rows have a blank subject: ")
+    assert listing.found[-2].startswith("a blank subject: 1 row; ")
 
 
 def test_subjects_that_may_be_one_are_named(tmp_path: Path, faces: Faces) -> None:

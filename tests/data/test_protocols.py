@@ -127,7 +127,7 @@ def test_a_bad_file_is_said(tmp_path: Path, content: dict[str, object], sentence
 
 
 def test_a_published_division_has_its_own_number_of_folds(tmp_path: Path) -> None:
-    with pytest.raises(FauError, match=r"protocol 'mine' has 2 folds, not 5; leave data\.folds out"):
+    with pytest.raises(FauError, match=r"protocol 'mine' has 2 folds, not 5; leave the number of folds out"):
         protocol(write(tmp_path / "mine.json", folds=[["a"], ["b"]]), 5)
     with pytest.raises(FauError, match=r"protocol file '.*none\.json' cannot be read"):
         protocol(str(tmp_path / "none.json"))

@@ -172,7 +172,7 @@ def test_ckplus_deals_sorted_subjects_in_steps_of_ten() -> None:
     names = [f"S{i:03d}" for i in range(24, -1, -1)]
     fold = protocol("ckplus10").assign(table(names, expression_anger=[1] * 25))
     assert {name: int(k) for name, k in zip(names, fold, strict=True)} == {f"S{i:03d}": i % 10 + 1 for i in range(25)}
-    with pytest.raises(FauError, match=r"'ckplus10' has 10 folds, not 5; leave data\.folds out"):
+    with pytest.raises(FauError, match=r"'ckplus10' has 10 folds, not 5; leave the number of folds out"):
         protocol("ckplus10", 5)
 
 

@@ -37,10 +37,10 @@ def test_kinds_of_features_become_maps(name: str) -> None:
 def test_tokens_keep_their_places() -> None:
     net = Backbone(1, "test_vit", input_size=64).eval()
     net.features.forward_features = lambda image: torch.arange(17.0).view(1, 17, 1).expand(len(image), 17, 4)
-    from fau.nets.backbone import _feature_map
+    from fau.nets.timm_models import feature_map
 
     # the class token 0 is dropped; the rest is in reading order
-    assert torch.equal(_feature_map(net.features, torch.zeros(1, 3, 64, 64))[0, 0], torch.arange(1.0, 17).view(4, 4))
+    assert torch.equal(feature_map(net.features, torch.zeros(1, 3, 64, 64))[0, 0], torch.arange(1.0, 17).view(4, 4))
 
 
 def test_what_only_the_classifier_used_is_gone() -> None:
@@ -150,7 +150,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(FauError, match=r"lacks \d+ weights of test_resnet, layer2"):
         make("lacking.pth")
-    with pytest.raises(FauError, match=r"cannot be read as weights of test_efficientnet: .*size mismatch"):
+    with pytest.raises(FauError, match=r"weights of '.*other\.pth' are of another shape than those of test_eff"):
         make("other.pth", "test_efficientnet")
     with pytest.raises(FauError, match="cannot be read"):
         make("junk.pth")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fake_runs import finished_record
 from numpy.typing import NDArray
 from scipy.special import softmax
 
@@ -63,36 +64,10 @@ def write_expression_run(
         if stage == "test":
             counts = group_counts(score, label, mask, group, None)
     run.path.mkdir(parents=True)
-    content: dict[str, Any] = {
-        "run_id": run.path.name,
-        "experiment": experiment,
-        "name": name,
-        "fold": fold,
-        "folds": folds,
-        "seed": seed,
-        "status": "done",
+    content = finished_record(run, name, fold, folds, seed, classes) | {
         "task": "expression",
-        "deciding": {"model": {"name": name}, "data": {"fold": fold}, "seed": seed},
-        "config": {"model": {"name": name}},
-        "crop_set": {"id": "5a11c0de", "name": "faces", "corpus": "synthetic", "path": "crops", "size": 64},
         "label_set": "some",
-        "labels": list(classes),
         "threshold": None,
-        "protocol": "kfold",
-        "validation": "groups",
-        "selection": "val",
-        "code_version": "0.1.0+abc",
-        "hardware": {"cpu": "Test CPU", "cores": 2, "gpus": []},
-        "threads": 1,
-        "started": f"2026-11-21T10:00:{fold:02d}+00:00",
-        "parameters": 1000,
-        "images_per_s": 100.0,
-        "wall_s": 60.0,
-        "epochs": 3,
-        "best_epoch": 1,
-        "metrics": {},
-        "warnings": [],
-        "error": None,
     }
     run.write(content | record)
     run.write_arrays("counts.npz", counts | {"labels": np.array(classes)})

@@ -14,6 +14,49 @@ LABELS = ("AU1", "AU2", "AU4", "AU6", "AU7", "AU10", "AU12", "AU14", "AU15", "AU
 RATES = np.array([21.1, 17.1, 20.3, 46.1, 54.9, 59.4, 56.2, 46.6, 16.9, 34.3, 16.5, 15.1]) / 100
 
 
+def finished_record(
+    run: RunDirectory, name: str, fold: int, folds: int, seed: int, labels: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return ``run.json`` of a finished run of action units, without its metrics."""
+    return {
+        "run_id": run.path.name,
+        "experiment": run.path.parent.name,
+        "name": name,
+        "fold": fold,
+        "folds": folds,
+        "seed": seed,
+        "status": "done",
+        "deciding": {"model": {"name": name}, "data": {"fold": fold}, "seed": seed},
+        "config": {"model": {"name": name}},
+        "crop_set": {"id": "5a11c0de", "name": "synthetic", "corpus": "synthetic", "path": "crops", "size": 64},
+        "label_set": "bp4d12",
+        "labels": list(labels),
+        "threshold": 0.5,
+        "protocol": "kfold",
+        "validation": "groups",
+        "selection": "val",
+        "code_version": "0.1.0+abc",
+        "libraries": {"torch": "2.15.0"},
+        "hardware": {"cpu": "Test CPU", "cores": 2, "gpus": []},
+        "threads": 1,
+        "precision": "32-true",
+        "devices": 1,
+        "started": f"2026-11-21T10:00:{fold:02d}+00:00",
+        "finished": f"2026-11-21T11:00:{fold:02d}+00:00",
+        "wall_s": 61.5,
+        "images_per_s": 812.0 + fold,
+        "parameters": 1164173,
+        "epochs": 3,
+        "best_epoch": 1,
+        "kept": {},
+        "weights": None,
+        "published": [],
+        "warnings": [],
+        "metrics": {},
+        "error": None,
+    }
+
+
 def write_run(
     root: Path,
     name: str = "full",
@@ -53,42 +96,11 @@ def write_run(
         for key, cell in cells.items()
     }
     run.path.mkdir(parents=True)
-    content = {
-        "run_id": run.path.name,
-        "experiment": experiment,
-        "name": name,
-        "fold": fold,
-        "folds": folds,
-        "seed": seed,
-        "status": "done",
-        "deciding": {"model": {"name": name}, "data": {"fold": fold}, "seed": seed},
-        "config": {"model": {"name": name}},
-        "crop_set": {"id": "5a11c0de", "name": "synthetic", "corpus": "synthetic", "path": "crops", "size": 64},
-        "label_set": "bp4d12",
-        "labels": list(labels),
-        "threshold": 0.5,
-        "protocol": "kfold",
-        "validation": "groups",
-        "selection": "val",
-        "code_version": "0.1.0+abc",
-        "libraries": {"torch": "2.15.0"},
-        "hardware": {"cpu": "Test CPU", "cores": 2, "gpus": []},
-        "threads": 1,
-        "precision": "32-true",
-        "devices": 1,
+    content = finished_record(run, name, fold, folds, seed, labels) | {
         "started": f"2026-11-21T10:{order:02d}:{fold:02d}+00:00",
         "finished": f"2026-11-21T11:{order:02d}:{fold:02d}+00:00",
-        "wall_s": 61.5,
-        "images_per_s": 812.0 + fold,
-        "parameters": 1164173,
         "epochs": epochs,
         "best_epoch": epochs - 2,
-        "kept": {},
-        "weights": None,
-        "published": [],
-        "warnings": [],
-        "metrics": {},
-        "error": None,
     }
     run.write(content | record)
     if (content | record)["status"] != "done":

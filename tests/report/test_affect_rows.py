@@ -10,11 +10,11 @@ import pytest
 from fake_runs import write_run
 
 from fau.cli.report import main as report
-from fau.concordance import affect_metrics, group_moments, moment_scores
-from fau.report.affect import build_affect
+from fau.metrics import affect_metrics, group_moments, moment_scores
 from fau.report.load import load_runs
 from fau.report.tables.affect import affect_tables
-from fau.report.views import task_views
+from fau.report.tasks.affect import build_affect
+from fau.report.tasks.views import task_views
 from fau.stats import ONE_GROUP
 from fau.stats.ccc import UNDEFINED, ccc_difference, ccc_intervals, ccc_swap_test, rmse_intervals
 

@@ -10,7 +10,7 @@ from expression_runs import CLASSES, write_expression_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fau.report.classes import class_scores, count_classes
+from fau.report.scores.classes import class_scores, count_classes
 from fau.stats import ABSENT, f1_intervals, recall_intervals
 
 

@@ -14,7 +14,7 @@ from fau.cli.ensemble import main
 from fau.cli.report import main as report
 from fau.ensemble.members import members
 from fau.ensemble.votes import RULES, combine, vote_weights
-from fau.ensemble.write import write_ensemble
+from fau.ensemble.write import write_ensembles
 from fau.errors import FauError
 from fau.runs import ledger
 
@@ -89,12 +89,13 @@ def test_an_ensemble_is_a_row_of_the_report(root: Path, capsys: pytest.CaptureFi
 
 
 def test_the_same_members_give_the_same_bytes(root: Path) -> None:
-    group = members(ledger(root))[1, 0]
-    first = write_ensemble(group, "class", "vote", root / "text001")
-    before = (first.path / "predictions.npz").read_bytes(), (first.path / "counts.npz").read_bytes()
-    again = write_ensemble(list(group), "class", "vote", root / "text001")
+    runs = [run for run in ledger(root) if run.read()["fold"] == 1]
+    files = ("predictions.npz", "counts.npz")
+    (first,) = write_ensembles(runs, ["class"], "vote")
+    before = [(first.path / file).read_bytes() for file in files]
+    (again,) = write_ensembles(runs[::-1], ["class"], "vote")
     assert first.path == again.path
-    assert before == ((again.path / "predictions.npz").read_bytes(), (again.path / "counts.npz").read_bytes())
+    assert before == [(again.path / file).read_bytes() for file in files]
 
 
 def test_action_units_combine_too(tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_action_units_combine_too(tmp_path: Path) -> None:
         of_its_own = {"test/jaa/landmark_error": np.ones(len(kept["test/index"]))}
         np.savez(run.path / "predictions.npz", **kept, **of_its_own)
     group = members(runs)[1, 0]
-    run = write_ensemble(group, "uniform", "both", tmp_path / "gla")
+    (run,) = write_ensembles(runs, ["uniform"])
     arrays = run.arrays("predictions.npz")
     score = arrays["test/au/score"]
     assert not any("landmark" in key for key in arrays)
@@ -160,9 +161,8 @@ def test_a_rule_needs_its_scores(tmp_path: Path) -> None:
     for rule, way_out in (("class", "a validation part"), ("class-training", "--score_training")):
         with pytest.raises(FauError, match=way_out):
             vote_weights(group, rule)
-    assert "val/expression/score" not in write_ensemble(group, "uniform", "x", tmp_path / "text001").arrays(
-        "predictions.npz"
-    )
+    (run,) = write_ensembles(runs, ["uniform"])
+    assert "val/expression/score" not in run.arrays("predictions.npz")
 
 
 def test_a_missing_member_of_a_fold_is_named(root: Path) -> None:

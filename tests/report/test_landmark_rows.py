@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fau.landmarks import FAILURE
 from fau.report.build import build_report
-from fau.report.landmarks import ALL_FAILURES, NO_FAILURE, landmark_scores
 from fau.report.load import load_runs
+from fau.report.scores.landmarks import ALL_FAILURES, NO_FAILURE, landmark_scores
 from fau.report.tables.landmarks import landmark_table
 from fau.runs import ledger
 from fau.stats import ONE_GROUP

@@ -9,11 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 from fake_runs import write_run
 
-from fau.ranking import Ranking, rank
+from fau.metrics.ranking import Ranking, rank
 from fau.report.build import build_report
-from fau.report.curves import learning_curves, precision_recall
+from fau.report.figures.curves import learning_curves, precision_recall
+from fau.report.formats.text import markdown
 from fau.report.load import load_runs
-from fau.report.text import markdown
 from fau.runs import RunDirectory
 
 

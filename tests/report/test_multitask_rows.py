@@ -11,10 +11,10 @@ import pytest
 from fake_runs import write_run
 
 from fau.cli.report import main as report
-from fau.concordance import group_moments, moment_scores
+from fau.metrics import group_moments, moment_scores
 from fau.report.load import load_runs
-from fau.report.multitask import build_multitask
 from fau.report.tables.multitask import multitask_tables
+from fau.report.tasks.multitask import build_multitask
 from fau.runs import RunDirectory, ledger
 from fau.stats import ONE_GROUP, f1_scores, macro_mean
 from fau.stats.tasks import Part, score_difference, score_interval, score_swap_test

@@ -9,8 +9,8 @@ import pytest
 from fake_runs import write_ablation, write_run
 
 from fau.report.build import build_report
+from fau.report.formats.page import page
 from fau.report.load import load_runs
-from fau.report.page import page
 from fau.report.write import write_report
 
 

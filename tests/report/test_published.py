@@ -12,7 +12,7 @@ from fake_runs import LABELS, write_run
 from fau.errors import FauError
 from fau.labels import EXPRESSION_SETS, LABEL_SETS, au_label
 from fau.report.build import build_report
-from fau.report.csv_files import csv_published
+from fau.report.formats.csv_files import csv_published
 from fau.report.load import load_runs
 from fau.report.published import ROUNDING, asked, known, parse
 from fau.report.tables.published import published_table

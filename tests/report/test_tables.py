@@ -14,9 +14,9 @@ from fake_runs import write_ablation, write_run
 
 from fau import stats
 from fau.report.build import build_report
-from fau.report.csv_files import csv_epochs, csv_labels
+from fau.report.formats.csv_files import csv_epochs, csv_labels
+from fau.report.formats.page import page
 from fau.report.load import load_runs
-from fau.report.page import page
 from fau.report.tables.epochs import epoch_tables
 from fau.report.tables.explained import explained_table
 from fau.report.tables.labels import accuracy_table

@@ -10,10 +10,10 @@ from fake_runs import write_ablation, write_run
 from rich.console import Console
 
 from fau.report.build import build_report
-from fau.report.csv_files import csv_labels, csv_rows
+from fau.report.formats.csv_files import csv_labels, csv_rows
+from fau.report.formats.text import latex, markdown, print_report
 from fau.report.load import load_runs
 from fau.report.tables.table import bracket, count, p_text, percent, time_text
-from fau.report.text import latex, markdown, print_report
 from fau.stats import ONE_GROUP, Interval
 
 

@@ -13,8 +13,8 @@ from fake_runs import write_run
 
 from fau.cli.report import main
 from fau.report.build import build_report
+from fau.report.formats.wandb_panels import varied
 from fau.report.load import load_runs
-from fau.report.wandb_panels import varied
 
 if TYPE_CHECKING:
     from wandb_server import Server
@@ -74,6 +74,7 @@ def _check(spec: dict[str, Any]) -> None:
     bars = [panel["config"] for panel in (scores[0], *labels)]
     assert {(bar["groupAgg"], bar["groupArea"]) for bar in bars} == {("mean", "stddev")}  # the error bars
     assert [bar["metrics"] for bar in bars[:2]] == [["test/f1_macro"], ["test/f1/AU1"]] and len(labels) == 12
+    assert {bar["barLimit"] for bar in bars} == {panel["config"]["limit"] for panel in scores} == {5}  # every row
     assert {panel["config"]["xAxis"] for panel in scores[1:]} == {"epoch"}
     assert [panel["config"]["metrics"] for panel in scores[1:3]] == [["val/f1_macro"], ["train/loss"]]
     assert [panel["viewType"] for panel in single] == ["Parallel Coordinates Plot", "Run Comparer"]
@@ -83,7 +84,7 @@ def _check(spec: dict[str, Any]) -> None:
 
 def test_content_is_the_report_and_its_runs(ablation: Path) -> None:
     library = pytest.importorskip("wandb_workspaces.reports.v2", reason=MISSING)
-    from fau.report.wandb_report import blocks, title
+    from fau.report.formats.wandb_report import blocks, title
 
     report = build_report(ablation, load_runs(ablation), resamples=9)
     # Without an entity and a project in the run sets, nothing is asked of a server.

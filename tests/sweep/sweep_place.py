@@ -13,6 +13,19 @@ import yaml
 PROGRAM = Path(__file__).with_name("trial_program.py")
 
 
+def tiny_training(experiment: str, epochs: int) -> dict[str, Any]:
+    """Return a configuration of fau-train whose epochs take about a second."""
+    return {
+        "experiment": experiment,
+        "data": {"crop_set": "synthetic-tiny", "folds": 3, "batch_size": 64},
+        "model": {
+            "class_path": "fau.modules.detection.AUDetection",
+            "init_args": {"net": {"class_path": "fau.nets.gla.GLACNN", "init_args": {"input_size": 32}}},
+        },
+        "trainer": {"max_epochs": epochs, "accelerator": "cpu"},
+    }
+
+
 class Place:
     """A working folder, its sweep file and its runs."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from slurm_cluster import absent, cluster, slurm
-from sweep_place import Place, wait_for
+from sweep_place import Place, tiny_training, wait_for
 
 from fau.cli.sweep import main
 from fau.runs import ledger
@@ -21,15 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(absent()), reason=absent
 
 OPTIONS = ["--launcher", "slurm", "--no-report", "--gpus-per-trial", "0", "--retries", "0", "--memory", "0.5"]
 
-BASE = {
-    "experiment": "slurm",
-    "data": {"crop_set": "synthetic-tiny", "folds": 3, "batch_size": 64},
-    "model": {
-        "class_path": "fau.modules.detection.AUDetection",
-        "init_args": {"net": {"class_path": "fau.nets.gla.GLACNN", "init_args": {"input_size": 32}}},
-    },
-    "trainer": {"max_epochs": 5, "accelerator": "cpu"},
-}
+BASE = tiny_training("slurm", epochs=5)
 
 
 @pytest.fixture(scope="module", autouse=True)

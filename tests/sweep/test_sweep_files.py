@@ -20,6 +20,7 @@ TINY = [
     *("--data.crop_set=synthetic-tiny", "--data.folds=3", "--data.batch_size=8", "--trainer.max_epochs=1"),
     *("--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"),
     *("--model.init_args.allow_upsample=true", "--wandb=disabled", "--trainer.accelerator=cpu"),
+    "--trainer.check_val_every_n_epoch=1",
 ]
 
 
@@ -70,13 +71,38 @@ def test_every_row_trains(
     file: Path, tmp_path: Path, tiny_cropset: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     monkeypatch.chdir(ROOT)
-    content = yaml.safe_load(file.read_text())
-    content["parameters"]["fold"] = {"value": 1}
-    small = tmp_path / file.name
-    small.write_text(yaml.safe_dump(content))
-    status = main([str(small), "--runs", str(tmp_path / "runs"), "--jobs", "1", "--retries", "0", "--", *TINY])
-    printed = capfd.readouterr().out
-    assert status == 0, printed
-    assert all(row in printed for row in load(file).rows)
+    rows, printed = _run(file, tmp_path, capfd)
+    assert rows == load(file).rows
+    assert all(row in printed for row in rows)
     (page,) = (tmp_path / "runs").rglob("report/report.html")
     assert page.stat().st_size > 100_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "file",
+    [file for file in FILES if file.with_name(f"{file.stem}-tiny.yaml").exists() and file.stem != "text000"],
+    ids=lambda file: file.stem,
+)
+def test_the_first_row_of_a_sweep_of_real_size_trains(
+    file: Path, tmp_path: Path, tiny_cropset: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """Its other rows take two steps each in test_experiments.py; text 000's have a test of their own."""
+    monkeypatch.chdir(ROOT)
+    pretrained = "pretrained: true" in (ROOT / "experiments" / file.name).read_text(encoding="utf-8")
+    offline = ["--model.init_args.net.init_args.pretrained=false"] if pretrained else []
+    rows, _ = _run(file, tmp_path, capfd, 1, *offline)
+    assert len(rows) == 1
+
+
+def _run(file: Path, folder: Path, capfd: Any, rows: int | None = None, *more: str) -> tuple[list[str], str]:
+    """Run fold 1 of the first rows of a sweep; return the rows and what was printed."""
+    content = yaml.safe_load(file.read_text())
+    parameters = content["parameters"]
+    parameters |= {"fold": {"value": 1}, "config": {"values": parameters["config"]["values"][:rows]}}
+    small = folder / file.name
+    small.write_text(yaml.safe_dump(content))
+    status = main([str(small), "--runs", str(folder / "runs"), "--jobs", "1", "--retries", "0", "--", *TINY, *more])
+    printed = capfd.readouterr().out
+    assert status == 0, printed
+    return load(small).rows, printed

@@ -7,20 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from sweep_place import Place, wait_for
+from sweep_place import Place, tiny_training, wait_for
 
 from fau.cli.sweep import main
 from fau.runs import RunDirectory, ledger
 
-BASE = {
-    "experiment": "fork",
-    "data": {"crop_set": "synthetic-tiny", "folds": 3, "batch_size": 64},
-    "model": {
-        "class_path": "fau.modules.detection.AUDetection",
-        "init_args": {"net": {"class_path": "fau.nets.gla.GLACNN", "init_args": {"input_size": 32}}},
-    },
-    "trainer": {"max_epochs": 3, "accelerator": "cpu"},
-}
+BASE = tiny_training("fork", epochs=3)
 
 
 @pytest.fixture

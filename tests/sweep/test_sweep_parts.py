@@ -241,6 +241,17 @@ def test_the_last_line_of_a_log(tmp_path: Path) -> None:
     log.write_bytes(b"first\nbar 10%\rbar 100%\n\n  \xff last \n\n")
     assert tail(log) == "\ufffd last"
     assert read_json(log) == {}
+    log.write_bytes(b"\x1b[31mred\x1b[0m \x1b]0;title\x07and\x00 bold\x1b[?25h\n\x1b[2K\r\x08\n")
+    assert tail(log) == "red and bold"
+    log.write_bytes(b"x" * 10_000)  # a line without an end
+    assert tail(log) == "x" * 400 + " …"
+
+
+def test_the_name_of_a_log_fits_whatever_a_row_is_called(tmp_path: Path) -> None:
+    state = SweepState(tmp_path, tmp_path / "sweep.yaml")
+    logs = [state.log_file(trial(row=row), "0123456789") for row in ("表情" * 200, "a" * 500, "a/b c")]
+    assert all(len(log.name.encode()) < 128 for log in logs)
+    assert [log.name[:11] for log in logs] == ["0001-表情表情表情", "0001-aaaaaa", "0001-a_b_c_"]
 
 
 def test_a_table_on_a_terminal_and_lines_elsewhere() -> None:

@@ -194,7 +194,7 @@ def test_two_runners_on_one_sweep(place: Place) -> None:
     assert len(place.starts("a-1")) == 1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_trials_and_the_next_call_goes_on(place: Place, number: signal.Signals, code: int) -> None:
     place.write({"name": list("abc"), "until": str(place.folder / "go"), "sleep": 600})
     process = place.start("--jobs", "2")
@@ -292,8 +292,9 @@ def test_a_torn_journal_line_is_passed_over(place: Place) -> None:
     (journal,) = place.folder.glob("runs/.sweeps/*/trials.jsonl")
     lines = journal.read_text().splitlines()
     journal.write_text(lines[0] + "\n" + lines[1][:40])
-    assert sweep(place) == 0
-    assert sorted(len(place.starts(f"{name}-1")) for name in "ab") == [1, 2]
+    for _ in range(2):  # what is written after it is not lost with it
+        assert sweep(place) == 0
+        assert sorted(len(place.starts(f"{name}-1")) for name in "ab") == [1, 2]
 
 
 def test_trials_that_are_one_run_side_by_side_end_well(place: Place) -> None:

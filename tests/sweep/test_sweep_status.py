@@ -132,6 +132,27 @@ def test_options_that_cannot_be_met_are_one_sentence(
     assert not place.run("row-1").exists()
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("squeue: fatal: Could not establish a configuration source", "no Slurm cluster is configured on this machine"),
+        ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", "try again later, or run the"),
+    ],
+)
+def test_a_slurm_that_cannot_be_asked_is_said_before_anything_is_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: Any, answer: str, said: str
+) -> None:
+    squeue = place.folder / "squeue"
+    squeue.write_text(f"#!/bin/sh\necho '{answer}' >&2\nexit 1\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(place.folder))
+    place.write({"name": "row", "fold": [1]})
+    assert main([str(place.file), "--launcher", "slurm"]) == 2
+    error = capsys.readouterr().err
+    assert said in error and answer in error and "without --launcher slurm" in error
+    assert not (place.folder / "runs").exists()
+
+
 def test_a_dry_run_for_slurm_prints_the_commands(place: Place, capsys: Any) -> None:
     place.write({"name": "row", "fold": [1, 2]})
     assert main([str(place.file), "--launcher", "slurm", "--dry-run", "--gpus-per-trial", "8"]) == 0

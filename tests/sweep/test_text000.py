@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
-from importlib import import_module
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fau.cli.data import main as data
 from fau.cli.sweep import main as sweep
 from fau.cli.train_parser import parse, resolve
 from fau.runs import ledger
 from fau.sweep.spec import load
 
+Prepared = Callable[[str], Path]
 ROOT = Path(__file__).parents[2]
 TINY = [
     *("--trainer.max_epochs=1", "--data.batch_size=4", "--model.allow_upsample=true", "--trainer.accelerator=cpu"),
@@ -75,14 +74,9 @@ def _settings(argv: Sequence[str]) -> dict[str, Any]:
     ("corpus", "labels", "protocol"), [("disfa", "disfa8", "disfa3"), ("bp4d", "bp4d12", "bp4d3-jaa")]
 )
 def test_every_row_runs_by_one_command(
-    corpus: str, labels: str, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: str, labels: str, protocol: str, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "tests" / "corpora"))
-    raw, crops, runs = tmp_path / "raw", tmp_path / "crops", tmp_path / "runs"
-    raw.mkdir()
-    import_module(f"trees.{corpus}").build(raw, import_module("faces").Faces())
-    options = ["--size", "64", "--workers", "0", "--max-lost", "0.9", "--quiet"]
-    assert data(["prepare", corpus, str(raw), str(crops), *options]) == 0
+    crops, runs = prepared(corpus), tmp_path / "runs"
     monkeypatch.chdir(ROOT)
     chosen = [f"--data.crop_set={crops}", f"--data.label_set={labels}", f"--data.protocol={protocol}"]
     command = ["sweeps/text000-tiny.yaml", "--runs", str(runs), "--jobs", "1", "--retries", "0"]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from fau.cli.data import main as data
 from fau.cli.sweep import main as sweep
 from fau.runs import ledger
 
+Prepared = Callable[[str], Path]
 ROOT = Path(__file__).parents[2]
 PRINTED = (ROOT / "docs" / "expressions.md").read_text(encoding="utf-8")
 ROWS = ["DenseNet", "ResNet", "landmark transformer"]  # two of the nine, and the one that needs landmarks
@@ -25,15 +25,10 @@ REFUSAL = "has no landmarks, so data.landmarks cannot be 68"
 @pytest.mark.slow
 @pytest.mark.parametrize(("corpus", "landmarks"), [("rafdb", False), ("affectnet", True), ("fer2013", False)])
 def test_the_printed_line_makes_the_table_and_the_votes(
-    corpus: str, landmarks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+    corpus: str, landmarks: bool, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     """Two networks vote; the landmark transformer joins them, or says why it cannot."""
-    monkeypatch.syspath_prepend(str(ROOT / "tests" / "corpora"))
-    raw, crops, runs = tmp_path / "raw", tmp_path / "crops", tmp_path / "runs"
-    raw.mkdir()
-    import_module(f"trees.{corpus}").build(raw, import_module("faces").Faces())
-    options = ["--size", "64", "--workers", "0", "--max-lost", "0.9", "--quiet"]
-    assert data(["prepare", corpus, str(raw), str(crops), *options]) == 0
+    crops, runs = prepared(corpus), tmp_path / "runs"
     monkeypatch.chdir(ROOT)
     content = yaml.safe_load((ROOT / "sweeps" / "text001-tiny.yaml").read_text())
     overlays = content["parameters"]["config"]["values"]

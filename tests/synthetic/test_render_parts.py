@@ -93,7 +93,9 @@ def test_each_expression_has_recipes() -> None:
 
 
 def test_contact_sheets_are_written(tmp_path: Path) -> None:
-    sheets = contact_sheets(tmp_path / "sheets", seed=1, size=32, subjects=2)
+    seen: list[tuple[int, int]] = []
+    sheets = contact_sheets(tmp_path / "sheets", 1, 32, 2, lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == list(range(len(seen))) and {total for _, total in seen} == {seen[-1][0]}
     assert [p.name for p in sheets] == ["subjects.png", "expressions.png", "action_units.png", "occluders.png"]
     picture = cv2.imread(str(sheets[1]))
     assert picture.shape == (2 * 32, len(CLASSES) * 32, 3)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fau.report.affect import AffectExperiment
 from fau.report.tables.table import NONE, Table, bounds, number, p_text
+from fau.report.tasks.affect import AffectExperiment
 from fau.stats import spread
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fau.report.build import Experiment
-from fau.report.classes import ClassScores
 from fau.report.published import PublishedRow
+from fau.report.scores.classes import ClassScores
 from fau.report.tables.published import UNLIKE, unlike
 from fau.report.tables.table import NONE, Table, bracket, percent, row_label
 from fau.stats import Estimate

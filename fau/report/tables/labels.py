@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from fau.report.build import Experiment
+from fau.report.rows import ALPHA
 from fau.report.tables.table import Table, percent, row_label
 
 
@@ -21,10 +22,10 @@ def label_table(experiment: Experiment) -> Table:
             continue
         cells = ["  Δ"]
         for interval, p in zip(against.difference.labels, against.label_p, strict=True):
-            star = "*" if p < 0.05 else ""
+            star = "*" if p < ALPHA else ""
             starred = starred or bool(star)
             cells.append(percent(interval.value, signed=True) + star)
-        star = "*" if against.p < 0.05 else ""
+        star = "*" if against.p < ALPHA else ""
         starred = starred or bool(star)
         cells.append(percent(against.difference.macro.value, signed=True) + star)
         table.secondary.add(len(table.rows))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fau.report.multitask import MultiTaskExperiment
 from fau.report.tables.table import NONE, Table, bounds, number, p_text
+from fau.report.tasks.multitask import MultiTaskExperiment
 
 HEADINGS = {"au": "F1, action units", "expression": "F1, expressions", "va": "CCC, mean"}
 
