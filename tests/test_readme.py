@@ -25,8 +25,7 @@ def _commands(program: str) -> list[list[str]]:
 @pytest.mark.parametrize("words", _commands("fau-train"), ids=" ".join)
 def test_training_commands_parse(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    ours = ["fau.nets.gla.GLACNN" if word == "yourpackage.YourNet" else word for word in words]
-    parse([word for word in ours if word != "--print_config"])
+    parse([word for word in words if word != "--print_config"])
 
 
 def test_every_corpus_has_its_row_and_its_page() -> None:

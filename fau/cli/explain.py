@@ -87,8 +87,19 @@ def _explain(arguments: argparse.Namespace) -> int:
             raise FauError(f"'{arguments.run}' holds several runs; leave out --out, or name the folder of one")
         if not runs:
             raise FauError(f"'{arguments.run}' holds no finished run; finish one before looking into it")
+    refused = 0
     for run in runs:
-        _one(run, arguments, Console())
+        try:
+            _one(run, arguments, Console())
+        except FauError as error:
+            if len(runs) == 1:
+                raise
+            print(f"{PROGRAM}: {run.path}: {error}", file=sys.stderr)
+            refused += 1
+    if refused:
+        raise FauError(
+            f"{refused} of {len(runs)} runs could not be looked into, for the reasons above; the others were"
+        )
     return 0
 
 
@@ -101,11 +112,13 @@ def _one(run: RunDirectory, arguments: argparse.Namespace, console: Any) -> None
     refuse_file(folder)
     record = run.read()
     about = look.about
+    title = f"{record['name']}, fold {record['fold']} of {record['folds']}"
     meta = f"{about['network']} · {about['part']} · run {record['run_id']} · {about['checkpoint']}"
+    console.print(f"{title} · {meta}", markup=False, highlight=False)
     print_tables(look, console)
     for note in look.notes:
         print(f"{PROGRAM}: {note}", file=sys.stderr)
-    for file in write(look, folder, f"{record['name']}, fold {record['fold']} of {record['folds']}", meta):
+    for file in write(look, folder, title, meta):
         print(file)
 
 

@@ -65,6 +65,11 @@ def _run(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
     state = SweepState(arguments.runs, arguments.file, extra)
     sweep = spec.load(arguments.file, extra, state.arguments)
     trials = standing(sweep, state)
+    if not state.folder.exists() and any(state.folder.parent.glob(f"{arguments.file.stem}-*")):
+        say(
+            f"nothing was started by this line, but by others with '{arguments.file.name}': "
+            "what followed -- then must follow here too"
+        )
     console.print(trial_table(trials, len(trials)))
     say(f"sweep {sweep.name}: {summary(trials, max(1, count(trials, 'running')))}")
     reasons = Counter(p.note for p in trials if p.state == "waiting" and p.note)

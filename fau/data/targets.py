@@ -198,7 +198,7 @@ def _one_hot(cropset: CropSet, expression: NDArray[np.int64], label_set_name: st
         has = ",".join(label for label in classes if label not in lacking)
         raise FauError(
             f"crop set '{name}' shows no {' and no '.join(lacking)}, which label set '{label_set_name}' asks for; "
-            f"choose one without: {has}"
+            f"choose a label set without them: --data.label_set {has}"
         )
     present[present.max(1) == 0] = np.nan
     return present

@@ -19,7 +19,7 @@ from fau.losses import MaskedSum
 from fau.metrics import MONITOR, unique_samples
 from fau.modules.guards import batch_norm_explained, check_finite, check_precision
 from fau.modules.sources import check_weights
-from fau.nets.output import Net, NetOutput
+from fau.nets.output import Net, NetOutput, check_output
 
 Batch = dict[str, Tensor]
 Arrays = dict[str, NDArray[Any]]
@@ -162,9 +162,9 @@ class FaceModule(LightningModule):
     def forward(self, batch: Batch) -> NetOutput:
         """Run the network on a batch of the data module: uint8 ``image`` (B, H, W, 3) and what goes with it."""
         image = self.transform(batch["image"], batch.get("window"))
-        if self.net.landmarks is None:
-            return self.net(image)
-        return self.net(image, self.landmarks(batch))
+        output = self.net(image) if self.net.landmarks is None else self.net(image, self.landmarks(batch))
+        check_output(self.net, output, len(image))
+        return output
 
     def landmarks(self, batch: Batch) -> Tensor:
         """Return a batch's landmarks, float32 (B, K, 2), in pixels of the network's input; NaN = not known."""

@@ -101,3 +101,16 @@ class Net(nn.Module):
         """
         steps = {name: step for step, (name, _) in enumerate(self.named_children())}
         return {name: steps.get(name.partition(".")[0], 0) for name, _ in self.named_parameters()}
+
+
+def check_output(net: Net, output: object, images: int) -> None:
+    """Check what a network, which may be a user's own, gave for a batch.
+
+    Raises:
+        FauError: If it is no ``NetOutput`` with ``logits`` of shape (images, num_outputs).
+    """
+    wanted = f"forward returns NetOutput(logits) with logits of shape ({images}, {net.num_outputs}) for {images} images"
+    if not isinstance(output, NetOutput):
+        raise FauError(f"network {type(net).__name__} gave a {type(output).__name__}; {wanted}")
+    if output.logits.shape != (images, net.num_outputs):
+        raise FauError(f"network {type(net).__name__} gave logits of shape {tuple(output.logits.shape)}; {wanted}")

@@ -26,6 +26,12 @@ def test_status_of_a_sweep_that_was_never_started(place: Place, capsys: Any) -> 
     assert not Path("runs").exists()
 
 
+def test_status_without_the_words_that_the_sweep_was_started_with(place: Place, capsys: Any) -> None:
+    place.write({"name": "row", "fold": [1, 2]})
+    SweepState(Path("runs"), place.file, ["--fold", "1"]).folder.mkdir(parents=True)
+    assert "what followed -- then must follow here too" in status(place, capsys)[1]
+
+
 def test_status_while_the_runner_works_and_after(place: Place, capsys: Any) -> None:
     place.write({"name": "row", "fold": [1, 2, "none"], "lock": "yes", "until": "go", "sleep": 100})
     process = place.start("--jobs", "1", "--retries", "0")
