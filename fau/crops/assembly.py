@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fau.corpora.base import Corpus, Listing
 from fau.corpora.losses import EXPECTED, Losses
+from fau.crops.choose import NO_FACE, TINY
 from fau.crops.duplicates import METHOD, Copies, groups
 from fau.crops.format import CropSetInfo
 from fau.crops.jobs import Job
@@ -179,9 +180,10 @@ def refuse_losses(unfinished: Unfinished, losses: Losses, rows: int, most: float
         _write_losses(losses, unfinished.losses)
         counts = {cause: count for cause, count in losses.counts.items() if cause not in EXPECTED}
         causes = ", ".join(f"{cause} {count:,}" for cause, count in counts.items())
+        aligned = " (pictures that are aligned crops already: --align resize)" if {NO_FACE, TINY} & set(counts) else ""
         raise FauError(
             f"{losses.unexpected:,} of {rows + losses.unexpected:,} rows ({100 * share:.1f} %) are lost ({causes}), "
-            f"more than --max-lost {most:g} allows; '{unfinished.losses}' lists them: allow more, or mend the "
-            f"delivery, remove '{unfinished.path}' and start again"
+            f"more than --max-lost {most:g} allows; '{unfinished.losses}' lists them: allow more, or mend "
+            f"the delivery{aligned}, remove '{unfinished.path}' and start again"
         )
     return share

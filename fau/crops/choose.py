@@ -16,7 +16,6 @@ Policy = Literal["nearest", "largest"]
 NO_FACE: Final = "no face"
 TINY: Final = "tiny face"
 CUT: Final = "face cut by the picture's edge"
-FAULTS: Final = (NO_FACE, TINY, CUT)
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Choice:
 
     Attributes:
         face: The face; None where there is a fault.
-        fault: One of ``FAULTS``; empty where there is a face.
+        fault: ``NO_FACE``, ``TINY`` or ``CUT``; empty where there is a face.
         several: Whether the picture shows more than one face, whatever was chosen.
     """
 

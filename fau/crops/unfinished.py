@@ -13,6 +13,7 @@ Each file is written whole or not at all, so that a kill at any moment loses no 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -92,15 +93,16 @@ class Unfinished:
             return False
         before, now = _read(self._plan), json.loads(json.dumps(plan))
         if before != now:
-            what = _difference("", before, now) if isinstance(before, dict) else "its plan.json is unreadable"
-            if not what:
+            found = _differences("", before, now) if isinstance(before, dict) else ["its plan.json is unreadable"]
+            if not found:
                 raise FauError(
                     f"the corpus's files or labels changed since the crop set in '{self.path}' was begun; remove that "
                     "folder and start again"
                 )
+            more = f"; {len(found) - 2} more differ" if len(found) > 2 else ""
             raise FauError(
-                f"'{self.path}' holds an unfinished crop set of another configuration ({what}); finish it with that, "
-                "or remove the folder"
+                f"'{self.path}' holds an unfinished crop set of another configuration "
+                f"({', '.join(found[:2])}{more}); finish it with that, or remove the folder"
             )
         return True
 
@@ -219,11 +221,10 @@ def _size(file: Path) -> int | None:
 _UNSAID = {"rows", "jobs", "template"}
 
 
-def _difference(key: str, before: object, now: object) -> str:
-    """Say what differs: ``recipe.alignment.size was 112, is 64``; empty where that is the corpus itself."""
+def _differences(key: str, before: object, now: object) -> list[str]:
+    """Say what differs: ``recipe.alignment.size was 112, is 64``; nothing where that is the corpus itself."""
     if isinstance(before, dict) and isinstance(now, dict):
         inner = [name for name in {**before, **now} if before.get(name) != now.get(name) and name not in _UNSAID]
-        return ", ".join(
-            _difference(f"{key}.{name}" if key else name, before.get(name), now.get(name)) for name in inner
-        )
-    return f"{key} was {json.dumps(before)}, is {json.dumps(now)}"
+        found = [_differences(f"{key}.{name}" if key else name, before.get(name), now.get(name)) for name in inner]
+        return list(itertools.chain.from_iterable(found))
+    return [f"{key} was {json.dumps(before)}, is {json.dumps(now)}"]
