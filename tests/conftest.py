@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("FAU_THREADS", "1")
 
-# A shell starts what runs in its background deaf to Ctrl-C, and processes inherit that: the tests send some.
+# A shell starts what runs in its background deaf to Ctrl-C, nohup to a hangup, and processes inherit that: the tests
+# send both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples everywhere, and no limit on the time of one, which a machine at work exceeds.
 settings.register_profile("fau", deadline=None, derandomize=True)
