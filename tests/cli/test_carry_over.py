@@ -158,10 +158,13 @@ def test_what_another_class_needs_and_has_no_default_for_is_said(
     settings = " and ".join(f"model.scheduler.{name}" for name in names)
     sentence = f"{_path(scheduler)} has no default for {' and '.join(names)}; set {settings}"
     overlay = _overlay(tmp_path, scheduler={"class_path": _path(scheduler)})
-    for arguments in (["--model.scheduler", _path(scheduler)], [*QUICKSTART, *overlay]):
+    for arguments, where in (
+        (["--model.scheduler", _path(scheduler)], ""),
+        ([*QUICKSTART, *overlay], f" in '{overlay[-1]}'"),
+    ):
         with pytest.raises(FauError) as caught:
             parse(arguments)
-        assert str(caught.value) == f"setting 'model.scheduler': {sentence}"
+        assert str(caught.value) == f"setting 'model.scheduler'{where}: {sentence}"
     assert main([*QUICKSTART, *overlay]) == EXIT_ERROR
     assert capsys.readouterr().err.count("\n") == 1
     given = [word for name in names for word in (f"--model.scheduler.{name}", "1")]
