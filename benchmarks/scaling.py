@@ -24,13 +24,13 @@ TEST, VALIDATION = FRAMES / 3, FRAMES * 2 / 3 * 0.2
 TRAINING = FRAMES * 2 / 3 - VALIDATION
 CROP_SET = FRAMES * 256 * 256 * 3  # bytes: uint8 crops of 256 px, one crop set for all networks
 
-# MEASURED, benchmarks/results: augmentation, images a second and core, by the pixels of a side (augment.md; the machine
-# was busy with other work, and an idle one did 3,503 at 112 px). Between them, in proportion to the area.
-AUGMENTED = {112: 2762.0, 224: 1230.0}
-# Of a quiet machine: s that a forked trial takes beyond training and testing, and s of the processor that a process of
+# MEASURED, benchmarks/results: augmentation, images a second and core, by the pixels of a side (augment.md). Between
+# them, in proportion to the area.
+AUGMENTED = {112: 3654.0, 224: 1493.0}
+# s that a forked trial takes beyond training and testing, and s of the processor that a process of
 # its own takes with a batch of each (sweep_overhead.md).
-FORK, PROCESS = 0.94, 10.6
-REPORT = 7.7  # s of the processor for 1,000 runs (report_speed.md), of a quiet machine
+FORK, PROCESS = 0.69, 9.7
+REPORT = 7.7  # s of the processor for 1,000 runs (report_speed.md)
 
 # PUBLISHED: training of ResNet-50 at 224 px in mixed precision, images a second on one GPU.
 GPUS = {
