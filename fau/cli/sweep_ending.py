@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fau.atomic import read_json
 from fau.errors import FauError
 from fau.runs import RunDirectory
 from fau.sweep.runner import Outcome, shown_path
 from fau.sweep.spec import Trial, load_yaml, option_values
-from fau.sweep.state import read_json
 
 
 def end(outcome: Outcome, console: Console) -> int:

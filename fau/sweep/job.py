@@ -12,11 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from fau.atomic import read_json
 from fau.sweep.progress import State
 from fau.sweep.resources import Slots, scrubbed_environment, trial_environment
 from fau.sweep.runner import failure_reason, now
 from fau.sweep.spec import Trial
-from fau.sweep.state import SweepState, read_json
+from fau.sweep.state import SweepState
 from fau.sweep.supervisor import GRACE
 
 _LOCKED_WAIT = 15.0  # s between looks at a run that another job trains

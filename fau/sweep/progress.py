@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Literal
 
+from fau.atomic import read_json
 from fau.sweep.spec import Trial
-from fau.sweep.state import read_json
 
 State = Literal["waiting", "running", "done", "failed", "interrupted"]
 _MONITOR = "val/f1_macro"  # what chooses the checkpoint where the record does not say

@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from fau.atomic import read_json
 from fau.runs import RunDirectory
 from fau.sweep.client import Client
 from fau.sweep.launch import can_fork, full_command
 from fau.sweep.progress import Progress, tail
 from fau.sweep.resources import Slots, scrubbed_environment, trial_environment
 from fau.sweep.spec import Sweep
-from fau.sweep.state import SweepState, read_json, trial_key
+from fau.sweep.state import SweepState, trial_key
 from fau.sweep.streak import Streaks
 from fau.sweep.supervisor import GRACE
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import fau
-from fau.atomic import write_atomically
+from fau.atomic import read_json, write_atomically
 from fau.heartbeat import Hold
 from fau.sweep.spec import Sweep, Trial
 
@@ -196,15 +196,6 @@ def code_fingerprint() -> str:
     root = Path(fau.__file__).parent
     stats = ((file.relative_to(root), file.stat()) for file in sorted(root.rglob("*.py")))
     return _digest(json.dumps([[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats]))[:16]
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Return a JSON object, empty if the file is missing or is none."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _digest(text: str) -> str:

@@ -8,12 +8,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from fau.atomic import read_json
 from fau.runs import RunDirectory
 from fau.sweep.progress import Progress
 from fau.sweep.runner import survey
 from fau.sweep.slurm import Queued, queue
 from fau.sweep.spec import Sweep
-from fau.sweep.state import SweepState, read_json
+from fau.sweep.state import SweepState
 
 
 def standing(sweep: Sweep, state: SweepState) -> list[Progress]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from fau.atomic import read_json
 from fau.cli.sweep_ending import renamed
 from fau.errors import FauError
 from fau.sweep import resources
@@ -16,7 +17,7 @@ from fau.sweep.progress import Progress, tail, time_left
 from fau.sweep.resources import free_gpus, plan, scrubbed_environment
 from fau.sweep.runner import Outcome, _done_text
 from fau.sweep.spec import Trial
-from fau.sweep.state import SweepState, read_json, trial_key
+from fau.sweep.state import SweepState, trial_key
 from fau.sweep.table import Lines, LiveTable, choose, summary, trial_table
 
 

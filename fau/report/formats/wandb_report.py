@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fau.atomic import write_atomically
+from fau.atomic import read_json, write_atomically
 from fau.errors import FauError
 from fau.report.build import Report
 from fau.report.formats.text import markdown_table
@@ -85,7 +85,7 @@ def _check_project(entity: str, project: str) -> None:
 
 def _save(library: Any, written: Any, report: Report, file: Path) -> str:
     """Save a report in place of the one that was saved before; return its address."""
-    kept = _read(file)
+    kept = read_json(file)
     place = f"{written.entity}/{written.project}"
     written.blocks = blocks(report, written.entity, written.project)
     before = kept.get(place)
@@ -116,14 +116,6 @@ def _in_place_of(library: Any, before: dict[str, str], written: Any) -> Any:
         return written
     found.title, found.description, found.blocks = written.title, written.description, written.blocks
     return found
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def title(report: Report) -> str:
